@@ -1,0 +1,1 @@
+"""Bitcoin: from a node's files or its RPC to verified columns."""
