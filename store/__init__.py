@@ -1,0 +1,1 @@
+"""Where everything lies: lake (facts), index (answers), labels (claims), records (decisions)."""

@@ -1,0 +1,80 @@
+"""Writing files so that a crash at any instant leaves either the old state or the new one."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from store.errors import BusyError, disk_error
+
+TEMPORARY = ".tmp"
+_CHUNK = 1 << 20
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name: fsync, rename, fsync the folder."""
+    sync_file(temporary)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a small file whole or not at all; raises StoreError where the disk refuses."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+        publish(temporary, path)
+    except OSError as error:
+        raise disk_error(f"writing {path}", error) from error
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the only writer's lock; it ends with the process, however that ends.
+
+    Raises
+    ------
+    BusyError
+        Another process holds it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise disk_error(f"locking {path}", error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            msg = f"{what} is being written by another process (lock {path}): wait for it to end"
+            raise BusyError(msg) from error
+        yield
