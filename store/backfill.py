@@ -95,21 +95,15 @@ def _wanted(source: Source, span: Span | None) -> Span:
 def _drop_stale(source: Source, lake: Lake) -> int:
     """Truncate segments that the source's best chain no longer holds; the number of blocks removed.
 
-    Only the newest run is looked at, downwards until a segment agrees: a reorganisation replaces a tail.
+    Looked at from the newest downwards until a segment agrees: a reorganisation replaces a tail.
     """
     fork = None
-    tip = source.tip().height
     for span in reversed(lake.spans()):
-        if span.last < source.first_height:
+        agrees = _agrees(source, lake, span)
+        if agrees:
             break
-        if span.last <= tip:
-            if source.block_hash(span.last)[::-1].hex() == lake.manifest(span).last_hash:
-                break
-        elif span.first <= tip and _agrees_below(source, lake, span, tip):
-            break
-        elif span.first > tip:
-            continue
-        fork = span.first
+        if agrees is False:
+            fork = span.first
     if fork is None:
         return 0
     removed = lake.truncate(fork)
@@ -118,10 +112,17 @@ def _drop_stale(source: Source, lake: Lake) -> int:
     return blocks
 
 
-def _agrees_below(source: Source, lake: Lake, span: Span, tip: int) -> bool:
-    """Whether a segment that reaches beyond the source's tip is the same chain up to that tip."""
-    column = lake.read("block", span, ["hash"])["hash"]
-    return bool(column[tip - span.first].as_py() == source.block_hash(tip))
+def _agrees(source: Source, lake: Lake, span: Span) -> bool | None:
+    """Whether the source's chain holds a segment's last block that it can know of; None where it knows none."""
+    height = min(span.last, source.tip().height)
+    if height < max(span.first, source.first_height):
+        return None
+    try:
+        known = source.block_hash(height)
+    except SourceError:
+        return None  # loose blocks need not hold every height
+    stored: bytes = lake.read("block", span, ["hash"])["hash"][height - span.first].as_py()
+    return stored == known
 
 
 def _missing(have: list[Span], wanted: Span) -> list[Span]:
