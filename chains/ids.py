@@ -71,7 +71,7 @@ def key_of(secret: bytes) -> np.ndarray:
 
 def keyed_hash(data: bytes, secret: bytes) -> int:
     """SipHash-2-4 of `data` as a signed 64-bit number."""
-    return int(siphash24(key_of(secret), np.frombuffer(data, dtype=np.uint8), 0, len(data)))
+    return int(siphash24(key_of(secret), np.frombuffer(bytearray(data), dtype=np.uint8), 0, len(data)))
 
 
 def address_id(script: bytes, secret: bytes) -> int:

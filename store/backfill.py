@@ -1,7 +1,6 @@
 """Source → lake: plan the missing heights, read spans in parallel, append; stop and resume at any instant."""
 
 import logging
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,9 +10,9 @@ from itertools import pairwise
 
 from chains.blocks import Source, Span
 from chains.errors import ReorgError, SourceError
+from store import worker
 from store.errors import StoreError
 from store.lake import Lake, Manifest
-from store.resolve import resolve
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +61,8 @@ def backfill(
     if source.network != lake.network:
         msg = f"the source is network {source.network}, the lake {lake.network}: use another --data directory"
         raise StoreError(msg)
+    if workers > 1 and source.workers_help:
+        worker.prepare()
     with lake.writing():
         wanted = _wanted(source, span)
         replaced = _drop_stale(source, lake)
@@ -145,35 +146,14 @@ def _write_all(source: Source, lake: Lake, plan: list[Span], workers: int) -> It
         yield from _write_parallel(source, lake, plan, workers)
         return
     for part in plan:
-        yield _write(source, lake, part)
-
-
-def _write(source: Source, lake: Lake, part: Span) -> Manifest:
-    """Read and append one span."""
-    blocks = source.read(part, lake.secret)
-    if blocks.unresolved:
-        blocks = resolve(lake, blocks)
-    return lake.append(blocks)
-
-
-_job: tuple[Source, Lake]  # set once per worker process, so that spans travel and sources do not
-
-
-def _start_worker(source: Source, lake: Lake) -> None:
-    global _job  # noqa: PLW0603
-    _job = (source, lake)
-
-
-def _work(part: Span) -> Manifest:
-    return _write(*_job, part)
+        yield worker.write(source, lake, part)
 
 
 def _write_parallel(source: Source, lake: Lake, plan: list[Span], workers: int) -> Iterator[Manifest]:
     """Spans to processes; the first failure stops what has not begun."""
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (source, lake))
+    pool = ProcessPoolExecutor(workers, worker.context(), worker.start, (source, lake))
     try:
-        for future in as_completed([pool.submit(_work, part) for part in plan]):
+        for future in as_completed([pool.submit(worker.work, part) for part in plan]):
             yield future.result()
     except BrokenProcessPool as error:
         msg = "a worker process was killed (out of memory?): run again with fewer --workers; finished segments stay"

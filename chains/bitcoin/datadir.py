@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chains.bitcoin.decode import Records, Undo, decode
+from chains.bitcoin.decode import Records, Undo, decode, join_records
 from chains.bitcoin.framing import CHECKSUM_BYTES, Mask, RecordFile
 from chains.bitcoin.headers import Chain, Stored, best_chain, coinbase_height
 from chains.bitcoin.networks import NETWORKS, Network
@@ -182,9 +182,7 @@ class DatadirSource:
             cursors[number] = found[0] + 1
             parts.append(found[1])
         files.close()
-        sizes = np.fromiter((len(part) for part in parts), np.int64, len(parts))
-        starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)[:-1]))
-        return Undo(Records(np.frombuffer(b"".join(parts), np.uint8), starts, sizes), compressed=True)
+        return Undo(join_records(parts), compressed=True)
 
     def _first_prev(self) -> bytes:
         """What the oldest block builds on."""

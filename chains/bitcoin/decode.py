@@ -36,7 +36,8 @@ def join_records(parts: Sequence[bytes]) -> Records:
     """Lay byte strings one after the other."""
     sizes = np.fromiter((len(part) for part in parts), np.int64, len(parts))
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
-    return Records(np.frombuffer(b"".join(parts), np.uint8), starts, sizes)
+    # A bytearray, because kernels are compiled once more for read-only memory.
+    return Records(np.frombuffer(bytearray().join(parts), np.uint8), starts, sizes)
 
 
 def decode_blocks(

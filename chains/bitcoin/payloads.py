@@ -1,5 +1,7 @@
 """The distinct addresses of a run of blocks, with what is needed to write them as text again."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
@@ -16,15 +18,24 @@ from chains.bitcoin.script import (
 from chains.kernels import i64, kernel
 
 
+class Rows(NamedTuple):
+    """Distinct addresses while they are gathered."""
+
+    address_id: np.ndarray  # int64
+    kind: np.ndarray  # uint8
+    offset: np.ndarray  # int64, one more than there are rows
+    payload: np.ndarray  # uint8, one after the other
+
+
 @kernel
-def _copy_payload(scripts: Scripts, i: int, out: np.ndarray, at: int) -> int:
-    """Write the payload of script `i` to `out[at:]`; its length."""
-    start, size = payload_place(scripts.kind[i], scripts.start[i], i64(scripts.size[i]))
-    if scripts.kind[i] == P2PK_UNCOMPRESSED:
-        compressed_key(scripts.buf, start, UNCOMPRESSED_KEY, out[at:])
+def _copy_payload(buf: np.ndarray, kind: int, place: tuple[int, int], out: np.ndarray, at: int) -> int:
+    """Write the payload of the script at `place` (start, size) to `out[at:]`; its length."""
+    start, size = payload_place(kind, place[0], place[1])
+    if kind == P2PK_UNCOMPRESSED:
+        compressed_key(buf, start, UNCOMPRESSED_KEY, out[at:])
         return COMPRESSED_KEY
     for k in range(size):
-        out[at + k] = scripts.buf[start + k]
+        out[at + k] = buf[start + k]
     return size
 
 
@@ -40,39 +51,34 @@ def _same(out: np.ndarray, a: int, a_size: int, b: int, b_size: int) -> bool:
 
 
 @kernel
-def _gather(
-    order: np.ndarray,
-    sources: tuple[Scripts, Scripts],
-    ids: np.ndarray,
-    kinds: np.ndarray,
-    blob: tuple[np.ndarray, np.ndarray],
-) -> int:
-    """Keep one row per distinct (id, payload) among `order`; fills ids, kinds, and blob (bytes, offsets).
+def _gather(scripts: Scripts, is_spent: np.ndarray, spent_buf: np.ndarray, rows: Rows) -> int:
+    """Keep one row per distinct (id, payload) among scripts that are sorted by id; how many.
 
-    Two scripts with one id (a collision) give two rows, so that the index can see and quarantine them.
+    Scripts that were spent lie in the second buffer. Two scripts with one id (a collision) give two rows, so
+    that the index can see and quarantine them.
     """
-    outputs, spent = sources
-    out, offsets = blob
-    n_outputs = len(outputs.start)
     n, at = 0, 0
-    offsets[0] = 0
-    for i in order:
-        scripts, j = (outputs, i) if i < n_outputs else (spent, i - n_outputs)
-        if scripts.kind[j] == OP_RETURN:
+    rows.offset[0] = 0
+    for i in range(len(scripts.start)):
+        kind = i64(scripts.kind[i])
+        if kind == OP_RETURN:
             continue
-        address = scripts.address_id[j]
-        size = _copy_payload(scripts, j, out, at)
-        kind = P2PK if scripts.kind[j] == P2PK_UNCOMPRESSED else scripts.kind[j]
-        known = False
-        k = n - 1
-        while k >= 0 and ids[k] == address and not known:
-            known = kinds[k] == kind and _same(out, offsets[k], offsets[k + 1] - offsets[k], at, size)
+        place = (scripts.start[i], i64(scripts.size[i]))
+        if is_spent[i]:
+            size = _copy_payload(spent_buf, kind, place, rows.payload, at)
+        else:
+            size = _copy_payload(scripts.buf, kind, place, rows.payload, at)
+        kind = P2PK if kind == P2PK_UNCOMPRESSED else kind
+        address, known, k = scripts.address_id[i], False, n - 1
+        while k >= 0 and rows.address_id[k] == address and not known:
+            length = rows.offset[k + 1] - rows.offset[k]
+            known = rows.kind[k] == kind and _same(rows.payload, rows.offset[k], length, at, size)
             k -= 1
         if not known:
-            ids[n], kinds[n] = address, kind
+            rows.address_id[n], rows.kind[n] = address, kind
             at += size
             n += 1
-            offsets[n] = at
+            rows.offset[n] = at
     return n
 
 
@@ -80,17 +86,18 @@ def distinct_addresses(outputs: Scripts, spent: Scripts | None) -> list[pa.Array
     """Columns of the `address` lake table, sorted by address_id."""
     if spent is None:
         spent = Scripts(outputs.buf, *(column[:0] for column in outputs[1:]))
-    all_ids = np.concatenate((outputs.address_id, spent.address_id))
-    # A stable order makes the rows the same on every machine, even where two scripts share an id.
-    order = np.argsort(all_ids, kind="stable")
-    n = len(all_ids)
-    ids, kinds, offsets = np.empty(n, np.int64), np.empty(n, np.uint8), np.empty(n + 1, np.int64)
-    room = int(outputs.size.sum(dtype=np.int64) + spent.size.sum(dtype=np.int64)) + COMPRESSED_KEY
-    blob = np.empty(room, np.uint8)
-    kept = _gather(order, (outputs, spent), ids, kinds, (blob, offsets))
-    payload = pa.BinaryArray.from_buffers(
-        pa.binary(),
-        kept,
-        [None, pa.py_buffer(offsets[: kept + 1].astype(np.int32)), pa.py_buffer(blob[: offsets[kept]])],
-    )
-    return [pa.array(ids[:kept]), pa.array(kinds[:kept]), payload]
+    # A stable order makes the rows the same on every machine, even where two scripts share an id. The columns
+    # are put in that order here, because a kernel that hops between them waits for memory at every row.
+    order = np.argsort(np.concatenate((outputs.address_id, spent.address_id)), kind="stable")
+    columns = (np.concatenate(pair)[order] for pair in zip(outputs[1:], spent[1:], strict=True))
+    both = Scripts(outputs.buf, *columns)
+    n, room = len(order), int(both.size.sum(dtype=np.int64)) + COMPRESSED_KEY
+    rows = Rows(np.empty(n, np.int64), np.empty(n, np.uint8), np.empty(n + 1, np.int64), np.empty(room, np.uint8))
+    kept = _gather(both, order >= len(outputs.start), spent.buf, rows)
+    offsets = pa.py_buffer(rows.offset[: kept + 1].astype(np.int32))
+    payload = pa.py_buffer(rows.payload[: rows.offset[kept]])
+    return [
+        pa.array(rows.address_id[:kept]),
+        pa.array(rows.kind[:kept]),
+        pa.BinaryArray.from_buffers(pa.binary(), kept, [None, offsets, payload]),
+    ]
