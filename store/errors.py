@@ -23,7 +23,8 @@ class DiskError(StoreError):
 
 def disk_error(action: str, error: OSError) -> StoreError:
     """Say which of the usual reasons kept a file from being written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # Arrow passes the system's error on as text.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return DiskError(
             f"{action}: no space left on the disk; what was there before is untouched, free some and run again"
         )

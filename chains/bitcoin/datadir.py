@@ -176,7 +176,8 @@ class DatadirSource:
             if found is None:
                 msg = (
                     f"no undo record in {self.folder}/rev{number:05d}.dat matches block {height} (checksum over the "
-                    "previous hash): the file is damaged or belongs to another copy; copy blk and rev files together"
+                    "previous hash): the file is damaged, belongs to another copy or is being written right now; "
+                    "copy blk and rev files together, or run again"
                 )
                 raise VerificationError(msg)
             cursors[number] = found[0] + 1
@@ -270,10 +271,9 @@ def _network_of(files: dict[int, Path], mask: Mask) -> Network:
 def _scan_headers(files: dict[int, Path], mask: Mask, network: Network) -> list[Stored]:
     """Every distinct block in every file, in file order."""
     found: dict[bytes, Stored] = {}
-    last = max(files)
     for number, path in files.items():
         file = RecordFile(path, mask)
-        for frame in file.frames(network, 0, growing=number == last):
+        for frame in file.frames(network, 0):
             if frame.size < HEADER_BYTES + 1:
                 msg = f"{path} has a record of {frame.size} bytes at byte {frame.start}: too short for a block"
                 raise FormatError(msg)
@@ -284,7 +284,7 @@ def _scan_headers(files: dict[int, Path], mask: Mask, network: Network) -> list[
             found.setdefault(block_hash, Stored(block_hash, header[4:36], bits, place))
         file.close()
     if not found:
-        msg = f"{files[last].parent} holds no blocks yet: let the node download some"
+        msg = f"{next(iter(files.values())).parent} holds no blocks yet: let the node download some"
         raise SourceError(msg)
     return list(found.values())
 
@@ -316,11 +316,10 @@ def height_of_block(raw: bytes) -> int | None:
 def _scan_undo(folder: Path, mask: Mask, network: Network, numbers: set[int]) -> dict[int, np.ndarray]:
     """Where the undo records lie in each needed file."""
     paths = _numbered(folder, "rev")
-    last = max(numbers)
     frames: dict[int, np.ndarray] = {}
     for number in sorted(numbers & paths.keys()):
         file = RecordFile(paths[number], mask)
-        listed = file.frames(network, CHECKSUM_BYTES, growing=number == last)
+        listed = file.frames(network, CHECKSUM_BYTES)
         frames[number] = np.array([(f.start, f.size) for f in listed], np.int64).reshape(-1, 2)
         file.close()
     return frames

@@ -94,7 +94,7 @@ class RecordFile:
         """Whether only pre-allocated zeros follow (raw on disk, before the XOR)."""
         return not any(os.pread(self._fd, 64, start))
 
-    def frames(self, network: Network, trailer: int, *, growing: bool) -> list[Frame]:
+    def frames(self, network: Network, trailer: int) -> list[Frame]:
         """Every record of the file, in order.
 
         Parameters
@@ -103,8 +103,6 @@ class RecordFile:
             Whose magic the records must carry.
         trailer : int
             Bytes after each payload (the checksum of undo records).
-        growing : bool
-            Whether a node may still be writing at the end: a record cut off there is left for later.
 
         Raises
         ------
@@ -127,8 +125,7 @@ class RecordFile:
                 raise FormatError(msg)
             after = pos + FRAME_BYTES + size + trailer
             if after > self.size:
-                if growing:
-                    break
+                # A node extends a file before it writes into it, so even a growing one never ends like this.
                 msg = f"{self.path} ends in the middle of the record at byte {pos}: copy it again"
                 raise FormatError(msg)
             frames.append(Frame(pos + FRAME_BYTES, size))
