@@ -1,0 +1,291 @@
+"""Labels: imported tag packs, actor packs and legal lists, kept for good.
+
+Files lie content-addressed under `DIR/labels`, as they came and normalised (Parquet); the catalogue says what
+is in force and is replaced by one rename, last. So an import that ends at any instant is whole or has never
+been; files that no entry names are harmless and are used again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store import catalogue, snapshot
+from store.catalogue import Ended, Imported, Stored
+from store.errors import StoreError, disk_error
+from store.files import TEMPORARY, locked, publish, write_atomically
+from store.formats import LabelError, Problem, Published, gather, ofac_sdn, read
+from store.formats.claims import SourceFile
+from store.snapshot import LabelSnapshot
+
+__all__ = ["AddReport", "CheckReport", "Imported", "LabelError", "LabelSnapshot", "Labels", "Problem"]
+
+FOLDER = "labels"
+RULES = 1  # of normalisation: raise it when the same file would become other claims
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What an import did."""
+
+    version: str
+    """The label version in force after it."""
+    added: tuple[Imported, ...]
+    already: tuple[Imported, ...]
+    """Given again and left as they were."""
+    tags: int
+    """Claims in the lists added."""
+    entities: int
+    """Parties in the lists added."""
+    notes: tuple[Problem, ...]
+    """Taken, but worth knowing."""
+    skipped: tuple[Problem, ...]
+    """Left out, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What an import would say; `problems` is empty where it would succeed."""
+
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+    skipped: tuple[Problem, ...]
+    tags: int
+    entities: int
+
+
+class Labels:
+    """The labels of a data directory.
+
+    Parameters
+    ----------
+    data_dir
+        `--data DIR`; `DIR/labels` is made by the first import.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = Path(data_dir) / FOLDER
+
+    def add(self, paths: Iterable[Path], *, network: str = "main", dated: date | None = None) -> AddReport:
+        """Import lists: all that are given, or none.
+
+        Parameters
+        ----------
+        paths : Iterable[Path]
+            Files or folders; one member of an OFAC set stands for the set.
+        network : str
+            The Bitcoin network that their Bitcoin addresses belong to.
+        dated : date | None
+            The day an OFAC list was in force, where its name does not say it.
+
+        Raises
+        ------
+        LabelError
+            Where a list has mistakes; all of them are in `problems`.
+        StoreError
+            Where the folder is busy, full, read-only or damaged.
+        """
+        lists, problems = _read_all(paths, network, dated)
+        if problems:
+            raise LabelError(problems)
+        with locked(self.folder / _LOCK, str(self.folder)):
+            return self._import(lists)
+
+    def check(self, paths: Iterable[Path], *, network: str = "main", dated: date | None = None) -> CheckReport:
+        """Find every mistake without importing; the parameters are those of `add`."""
+        good, problems = _read_all(paths, network, dated)
+        return CheckReport(
+            problems=tuple(problems),
+            notes=tuple(note for one in good for note in one.notes),
+            skipped=tuple(left for one in good for left in one.skipped),
+            tags=sum(one.tags.num_rows for one in good),
+            entities=sum(one.entities.num_rows for one in good),
+        )
+
+    def list(self, version: str | None = None) -> list[Imported]:
+        """Give the lists in force now or at an earlier version, sorted by date."""
+        return catalogue.at_version(self.folder, version)
+
+    def remove(self, import_id: str, reason: str) -> str:
+        """End an imported list with a dated entry, and give the new version; earlier versions keep it.
+
+        Parameters
+        ----------
+        import_id : str
+            Its id, or a beginning of it that only one list has.
+        reason : str
+            Why, for the record.
+
+        Raises
+        ------
+        StoreError
+            Where no list or more than one is meant, or the folder can not be written.
+        """
+        with locked(self.folder / _LOCK, str(self.folder)):
+            entries = catalogue.read(self.folder)
+            meant = [e for e in catalogue.in_force(entries) if e.id.startswith(import_id)]
+            if len(meant) != 1 or not import_id:
+                raise StoreError(
+                    f"{import_id!r} names {len(meant)} lists in force; give an id that `labels list` shows"
+                )
+            entries.append(Ended(meant[0].id, reason, _now()))
+            catalogue.write(self.folder, entries)
+            return catalogue.version_of(catalogue.in_force(entries))
+
+    def version(self) -> str:
+        """Name what is in force, like 2026.11.19-ab12cd34: the same lists give the same name."""
+        return catalogue.version_of(self.list())
+
+    def snapshot(self, version: str | None = None) -> LabelSnapshot:
+        """Give all claims and parties in force now or at an earlier version.
+
+        Raises
+        ------
+        StoreError
+            Where that version never was, or stored files are missing or damaged.
+        """
+        live = self.list(version)
+        return snapshot.build(self.folder, catalogue.version_of(live), live)
+
+    def _import(self, lists: Sequence[Published]) -> AddReport:
+        """Write what is new, then the catalogue; the caller holds the lock."""
+        self._sweep()
+        entries = catalogue.read(self.folder)
+        known = {e.id: e for e in catalogue.in_force(entries)}
+        _refuse_older_under_newer_date(self.folder, lists, list(known.values()))
+        added: dict[str, Imported] = {}
+        already: list[Imported] = []
+        for one in lists:
+            entry = _entry(one)
+            if entry.id in known or entry.id in added:
+                already.append(known.get(entry.id) or added[entry.id])
+                continue
+            self._store(one, entry.id)
+            added[entry.id] = entry
+        if added:
+            entries.extend(added.values())
+            catalogue.write(self.folder, entries)
+        return AddReport(
+            version=catalogue.version_of(catalogue.in_force(entries)),
+            added=tuple(added.values()),
+            already=tuple(already),
+            tags=sum(e.tags for e in added.values()),
+            entities=sum(e.entities for e in added.values()),
+            notes=tuple(note for one in lists for note in one.notes),
+            skipped=tuple(left for one in lists for left in one.skipped),
+        )
+
+    def _store(self, one: Published, import_id: str) -> None:
+        for file in one.files:
+            path = source_path(self.folder, file.sha256, file.path)
+            if not path.exists():
+                write_atomically(path, file.data)
+        if one.tags.num_rows or one.list_id:
+            _write_parquet(snapshot.tags_path(self.folder, import_id), one.tags)
+        if one.entities.num_rows:
+            _write_parquet(snapshot.entities_path(self.folder, import_id), one.entities)
+
+    def _sweep(self) -> None:
+        """Remove what an import that was killed left half written."""
+        for left in _temporaries(self.folder):
+            try:
+                left.unlink()
+            except OSError as error:
+                raise disk_error(f"removing {left}", error) from error
+
+
+def _read_all(paths: Iterable[Path], network: str, dated: date | None) -> tuple[list[Published], list[Problem]]:
+    """Read what can be read, and say what is wrong with the rest."""
+    found, problems = gather(map(Path, paths))
+    good = []
+    for given in found:
+        try:
+            good.append(read(given, network, dated))
+        except LabelError as error:
+            problems += error.problems
+    return good, problems
+
+
+def source_path(folder: Path, digest: str, name: Path | str) -> Path:
+    """Where a file lies as it came."""
+    return folder / (digest + Path(name).suffix.lower())
+
+
+def _temporaries(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.name.endswith(TEMPORARY))
+
+
+def _write_parquet(path: Path, table: pa.Table) -> None:
+    """Write anew even where it exists: a file that no entry names may be of older software."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        pq.write_table(table, temporary, compression="zstd")
+        publish(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(f"writing {path}", error) from error
+
+
+def _entry(one: Published) -> Imported:
+    return Imported(
+        id=_id_of(one),
+        kind=one.kind,
+        title=one.title,
+        list_id=one.list_id,
+        dated=one.dated,
+        network=one.network,
+        files=tuple(_stored(file) for file in one.files),
+        tags=one.tags.num_rows,
+        entities=one.entities.num_rows,
+        at=_now(),
+    )
+
+
+def _stored(file: SourceFile) -> Stored:
+    return Stored(file.role, file.path.name, file.sha256, len(file.data))
+
+
+def _id_of(one: Published) -> str:
+    """Hash what decides the outcome; an actor pack says the same on every network."""
+    said = {
+        "rules": RULES,
+        "kind": one.kind,
+        "network": one.network if one.kind != "actorpack" else "",
+        "dated": str(one.dated),
+        "files": sorted((file.role, file.sha256) for file in one.files),
+    }
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _refuse_older_under_newer_date(folder: Path, lists: Sequence[Published], known: Sequence[Imported]) -> None:
+    """Refuse an OFAC list whose date contradicts its entry numbers, which only grow.
+
+    An old copy under a new date would end every listing made since.
+    """
+    for one in lists:
+        before = [e for e in known if e.list_id and (e.list_id, e.network) == (one.list_id, one.network)]
+        before = [e for e in before if e.dated and one.dated and e.dated < one.dated]
+        if before and _highest(folder, before[-1]) > ofac_sdn.highest_number(one.files[0].data):
+            message = (
+                f"dated {one.dated}, but the list of {before[-1].dated} that is already imported has higher entry "
+                "numbers: this is the older of the two; say its true date"
+            )
+            raise LabelError([Problem(one.files[0].path, None, message)])
+
+
+def _highest(folder: Path, entry: Imported) -> int:
+    path = source_path(folder, entry.sha256, entry.name)
+    try:
+        return ofac_sdn.highest_number(path.read_bytes())
+    except OSError as error:
+        raise disk_error(f"reading {path}", error) from error
