@@ -1,0 +1,1 @@
+"""What the facts mean: clusters, attribution, exposure; each conclusion with its evidence."""

@@ -1,0 +1,1 @@
+"""Who a cluster is: tags become conclusions, with confidence, basis and conflicts."""

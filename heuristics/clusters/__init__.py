@@ -1,0 +1,1 @@
+"""Which addresses are under one control, by rule, with the transaction that says so."""

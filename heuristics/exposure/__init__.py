@@ -1,0 +1,1 @@
+"""Whom a wallet dealt with: by entity, category and jurisdiction."""
