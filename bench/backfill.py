@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from bench.measure import Finished, Measure, run_command
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 SEED = 1
-TADORU = [sys.executable, "-m", "service"]
+TADORU = [str(Path(sys.executable).with_name("tadoru"))]
 
 
 def datadir(work: Path, n_tx: int) -> Path:
@@ -34,7 +35,7 @@ def fill(work: Path, n_tx: int, workers: int) -> Finished:
     source, target = datadir(work, n_tx), lake_dir(work, n_tx)
     shutil.rmtree(target, ignore_errors=True)
     pinned = ["taskset", "-c", "0"] if workers == 1 else []
-    verb = ["--data", str(target), "backfill", "bitcoin", "--from", str(source), "--workers", str(workers)]
+    verb = ["backfill", "bitcoin", "--from", str(source), "--data", str(target), "--workers", str(workers)]
     return run_command([*pinned, *TADORU, *verb])
 
 
@@ -47,7 +48,7 @@ def run(work: Path, largest: int) -> list[Measure]:
     """The backfill bars, up to `largest` transactions."""
     sizes = [n for n in SIZES if n <= largest]
     done = {n: fill(work, n, 1) for n in sizes}
-    n = min(sizes[-1], 1_000_000)
+    n = sizes[-1]
     two = fill(work, n, 2)
     rate = n / done[n].seconds
     speedup = done[n].seconds / two.seconds
@@ -57,7 +58,7 @@ def run(work: Path, largest: int) -> list[Measure]:
         Measure("backfill, two workers", n / two.seconds, "tx/s", "one", speedup, ">= 1.7 x", speedup >= 1.7),
         Measure("lake", disk, "bytes/tx", bar="<= 200", met=disk <= 200),
     ]
-    for small, large in zip(sizes, sizes[1:], strict=False):
+    for small, large in pairwise(sizes):
         growth = done[large].seconds / done[small].seconds
         measures.append(
             Measure(

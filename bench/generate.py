@@ -25,9 +25,8 @@ def main() -> None:
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
     size = sum(f.stat().st_size for f in (args.out / "blocks").glob("*.dat"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{args.tx:,} transactions in {spent:.1f} s ({cpu:.1f} s of one core), {size / 1e6:,.0f} MB of files, peak {peak:,.0f} MB"
-    )
+    print(f"{args.tx:,} transactions in {spent:.1f} s ({cpu:.1f} s of one core)")
+    print(f"{size / 1e6:,.0f} MB of files, peak memory {peak:,.0f} MB")
 
 
 if __name__ == "__main__":

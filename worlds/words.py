@@ -24,7 +24,6 @@ from worlds.wallet import DUST, ChangeAt, Habits, Wallet, vbytes
 
 Output = tuple[bytes, int]
 Payment = tuple[Address, int]
-DAY = 86_400
 _SELLERS_TYPE = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
 
 

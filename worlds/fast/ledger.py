@@ -75,7 +75,7 @@ _SMALLEST = 1_000  # satoshi per output that a transaction should have left afte
 _SERVICE_SPENDS = 5  # inputs from which on only services spend
 _SERVICE_PAYS = 8  # outputs from which on only services pay
 _TWO_DIGITS = 100
-_MAX_WEIGHT = 3_900_000
+_FULL = 3_600_000  # weight from which a block takes no more; the largest transaction weighs under 400,000
 _MIXED_PART = 0.9  # of the smallest coin put into a mix: the value of its equal outputs
 
 
@@ -83,7 +83,7 @@ _MIXED_PART = 0.9  # of the smallest coin put into a mix: the value of its equal
 def fill_block(state: State, draft: Draft, page: Page, rng: np.ndarray, n_tx: int) -> tuple[int, int, int, int]:
     """Make up to `n_tx` transactions; gives how many, the bytes of body and undo, and the fees."""
     at, undo_at, fees, weight, done = i64(0), i64(0), i64(0), i64(0), i64(0)
-    while done < min(n_tx, MAX_BLOCK_TX - 1) and state.numbers[N_RICH] > 0 and weight < _MAX_WEIGHT:
+    while done < min(n_tx, MAX_BLOCK_TX - 1) and state.numbers[N_RICH] > 0 and weight < _FULL:
         plan(state, draft, rng)
         at, undo_at, fee, more = commit(state, draft, page, rng, (at, undo_at, done + 1))
         fees += fee

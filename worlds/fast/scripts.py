@@ -25,7 +25,6 @@ from worlds.fast.state import KIND_BITS, KIND_MASK
 
 KEY, LONG_KEY = 33, 65
 MULTISIG = 105  # bytes of OP_2 <key> <key> <key> OP_3 OP_CHECKMULTISIG
-MAX_INPUT_BYTES = 700  # scriptSig and witness of the largest kind, with slack
 _ALL, _SWAP = 0x01, 0x83
 _TWO_BYTES = 0xFD  # announces a length of two bytes
 

@@ -25,7 +25,6 @@ from worlds.fast.scripts import key_prefix, make_payload, write_script
 from worlds.fast.state import (
     HEIGHT,
     KIND_MASK,
-    N_WALLETS,
     NOBODY,
     SEED,
     SERVICES,
@@ -139,11 +138,6 @@ class Simulation:
         state.coins.origin[slot] = height * 2 + 1
         state.unripe[height % MATURITY] = slot
         state.unripe_owner[height % MATURITY] = pool
-
-    @property
-    def n_addresses(self) -> int:
-        """Wallets so far."""
-        return int(self.state.numbers[N_WALLETS])
 
 
 def generate(out: Path, n_tx: int, seed: int, report: Callable[[int, int], None] | None = None) -> Path:
