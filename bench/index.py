@@ -1,11 +1,8 @@
-"""Index build from a lake, its size, and the union against scipy: `python -m bench.index DATA [--out FILE]`."""
+"""Index build from a lake, its size, and the union against scipy: `python -m bench.index DATA [--tables]`."""
 
-import argparse
-import json
-import resource
 import shutil
+import sys
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from bench.measure import Finished, Measure, best_of, run_command
 from heuristics import generation
 from heuristics.addresses import check, number_all
 from heuristics.clusters import cospend, unite
@@ -23,6 +21,8 @@ from store.index import Index
 from store.labels import LabelSnapshot
 from store.lake import Lake
 from store.snapshot import LIST_SCHEMA, SNAPSHOT_SCHEMA
+
+SMALL = 1_000_000  # transactions up to which the short bar holds
 
 
 class SomeLabels:
@@ -67,16 +67,14 @@ class SomeLabels:
         }
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that an action takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def measure_build(data: Path, lake: Lake) -> dict[str, float]:
-    """Build time, time per step, size and memory of one index from nothing."""
+def build(data: Path) -> Finished:
+    """Build an index from nothing, with some labels, in a process of its own."""
     shutil.rmtree(data / "index", ignore_errors=True)
+    return run_command([sys.executable, "-m", "bench.index", str(data)])
+
+
+def build_here(data: Path) -> None:
+    """Build the index and print what each step took."""
     steps: dict[str, float] = {}
     last = ("start", time.perf_counter())
 
@@ -86,21 +84,10 @@ def measure_build(data: Path, lake: Lake) -> dict[str, float]:
         steps[last[0]] = steps.get(last[0], 0.0) + now - last[1]
         last = (step if done < total else f"{step}, after", now)
 
-    labels = SomeLabels(lake, 1000)
-    index = Index(data)
-    seconds = timed(lambda: generation.build(lake, labels, index, report=report))
-    n_tx = sum(lake.manifest(span).rows["tx"] for span in lake.spans())
-    current = index.current()
-    size = sum(entry.size for entry in current.files) if current else 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    lake = Lake.open(data)
+    generation.build(lake, SomeLabels(lake, 1000), Index(data), report=report)
     for step, spent in sorted(steps.items(), key=lambda item: -item[1]):
         print(f"    {step:24} {spent:7.1f} s")
-    return {
-        "transactions": n_tx,
-        "index_build_s": seconds,
-        "index_bytes_per_tx": size / n_tx,
-        "index_peak_bytes": peak,
-    }
 
 
 def measure_tables(data: Path, n_tx: float) -> None:
@@ -118,8 +105,8 @@ def measure_tables(data: Path, n_tx: float) -> None:
             print(f"    {table:16} {count / n_tx:6.2f} rows/tx  {text}")
 
 
-def measure_union(lake: Lake) -> dict[str, float]:
-    """Union-find against scipy on the same co-spend edges."""
+def edges_of(lake: Lake) -> tuple[int, unite.Edges]:
+    """Number of addresses of a lake, and its co-spend links without any veto."""
     facts = Facts.of(lake)
 
     def quiet(*_: object) -> None:
@@ -134,35 +121,42 @@ def measure_union(lake: Lake) -> dict[str, float]:
         cospend.note_first_seen(chunk, first_seen)
         nothing = np.zeros(len(chunk.tx_id), np.bool_)
         parts.append(cospend.links(chunk, nothing, addresses.blocked, first_seen))
-    edges = unite.joined(parts)
-    unite.accept(unite.no_parents(2), unite.joined([parts[0]])._replace(a=parts[0].a[:0], b=parts[0].b[:0]))
-    ours = min(timed(lambda: unite.accept(unite.no_parents(n), edges)) for _ in range(3))
+    return n, unite.joined(parts)
+
+
+def union(lake: Lake) -> Measure:
+    """Union-find against scipy on the same co-spend links."""
+    n, edges = edges_of(lake)
 
     def scipy_union() -> None:
         graph = coo_array((np.ones(len(edges.a), np.int8), (edges.a, edges.b)), shape=(n, n))
         connected_components(graph, directed=False)
 
-    theirs = min(timed(scipy_union) for _ in range(3))
-    return {"union_edges": len(edges.a), "union_s": ours, "scipy_s": theirs, "union_ratio": theirs / ours}
+    unite.accept(unite.no_parents(n), edges)
+    ours = best_of(3, lambda: unite.accept(unite.no_parents(n), edges))
+    ratio = best_of(3, scipy_union) / ours
+    return Measure(
+        "T0 union", len(edges.a) / ours, "edges/s", "scipy connected_components", ratio, ">= 1 x", ratio >= 1
+    )
 
 
-def main() -> None:
-    """Measure, print, and write what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="data directory with a lake; its index is built anew")
-    parser.add_argument("--out", type=Path, help="JSON file for the figures")
-    parser.add_argument("--tables", action="store_true", help="print bytes per table and column")
-    args = parser.parse_args()
-    lake = Lake.open(args.data)
-    figures = measure_build(args.data, lake)
-    if args.tables:
-        measure_tables(args.data, figures["transactions"])
-    figures |= measure_union(lake)
-    for name, value in figures.items():
-        print(f"{name:24} {value:18,.3f}")
-    if args.out:
-        args.out.write_text(json.dumps(figures, indent=1))
+def run(data: Path, n_tx: int) -> list[Measure]:
+    """The index bars on a lake of `n_tx` transactions."""
+    built = build(data)
+    current = Index(data).current()
+    size = sum(entry.size for entry in current.files) / n_tx if current else 0.0
+    limit = 60 if n_tx <= SMALL else 720
+    name = f"index build, {n_tx:,} tx"
+    measures = [
+        Measure(name, built.seconds, "s", bar=f"<= {limit} s", met=built.seconds <= limit),
+        Measure(f"{name}, peak", built.peak_bytes / 1e9, "GB", bar="<= 12 GB", met=built.peak_bytes <= 12e9),
+        Measure(f"index, {n_tx:,} tx", size, "bytes/tx", bar="<= 300", met=size <= 300),
+    ]
+    return [*measures, union(Lake.open(data))]
 
 
 if __name__ == "__main__":
-    main()
+    place = Path(sys.argv[1])
+    build_here(place)
+    if "--tables" in sys.argv:
+        measure_tables(place, sum(Lake.open(place).manifest(span).rows["tx"] for span in Lake.open(place).spans()))
