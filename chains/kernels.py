@@ -1,22 +1,52 @@
 """The one place for numba flags: every hot loop is compiled the same way.
 
-Kernels take arrays and plain numbers, check their bounds and know nothing of files or settings. They are
-compiled once and cached beside their module (or in NUMBA_CACHE_DIR), and release the GIL.
+Kernels take arrays and plain numbers, check their bounds and know nothing of files or settings; they release the
+GIL. They are compiled at first use and cached below `__pycache__` of their package (in
+`~/.cache/tadoru` where that is read-only, or in NUMBA_CACHE_DIR). numba notices when a kernel's own file changes, but not when one that it calls does, and would then run old code; so the
+cache's folder is named after the content of all kernel files that can be involved.
 """
 
+import os
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_HERE = Path(__file__).parent
+_MARK = b"chains.kernels import"
+
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a hot loop to machine code."""
+    config.CACHE_DIR = _cache_folder(_package_of(function))  # type: ignore[attr-defined]  # made at run time
     return njit(cache=True, nogil=True, boundscheck=False)(function)
+
+
+def _package_of(function: Callable[..., object]) -> Path:
+    """Folder of the top-level package that a function is defined in."""
+    depth = function.__module__.count(".")
+    return Path(function.__code__.co_filename).parents[max(depth - 1, 0)]
+
+
+@cache
+def _cache_folder(package: Path) -> str:
+    """Where the kernels of a package are cached: they call each other and those of this package."""
+    digest = sha256()
+    for folder in sorted({_HERE, package}):
+        for path in sorted(folder.rglob("*.py")):
+            text = path.read_bytes()
+            if _MARK in text or path == Path(__file__):
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + text)
+    own = package / "__pycache__" if os.access(package, os.W_OK) else Path.home() / ".cache" / "tadoru" / package.name
+    base = os.environ.get("NUMBA_CACHE_DIR") or own
+    return str(Path(base) / f"kernels-{digest.hexdigest()[:16]}")
 
 
 @kernel
