@@ -1,9 +1,9 @@
 """The one place for numba flags: every hot loop is compiled the same way.
 
 Kernels take arrays and plain numbers, check their bounds and know nothing of files or settings; they release the
-GIL. They are compiled at first use and cached below `__pycache__` of their package (in
-`~/.cache/tadoru` where that is read-only, or in NUMBA_CACHE_DIR). numba notices when a kernel's own file changes, but not when one that it calls does, and would then run old code; so the
-cache's folder is named after the content of all kernel files that can be involved.
+GIL. They are compiled at first use and cached below `__pycache__` of their package, in `~/.cache/tadoru` where that
+is read-only, or in NUMBA_CACHE_DIR. numba notices when a kernel's own file changes, but not when one that it calls
+does, and would then run old code; so the cache's folder is named after the content of all files that take part.
 """
 
 import os
