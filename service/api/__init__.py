@@ -1,0 +1,1 @@
+"""The REST surface, version 1."""

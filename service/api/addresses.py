@@ -1,0 +1,113 @@
+"""GET /v1/addresses/…, /v1/clusters/… and /v1/transactions/…: the investigator's reads."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from service import reading
+from service.api import reads
+from service.api.wire import (
+    DEFAULT_PAGE,
+    AddressPath,
+    ChainPath,
+    Cursor,
+    Limit,
+    StrictRoute,
+    ask,
+    page,
+    read_cursor,
+)
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["reads"])
+ADDRESS = "/addresses/{chain}/{address}"
+CLUSTER = "/clusters/{chain}/{id}"
+MemberPath = Annotated[str, Path(alias="id", max_length=128, description="Any member's address.")]
+
+
+@router.get(ADDRESS, response_model=reads.AddressAnswer, operation_id="address")
+def address(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+    """Return an address: totals, cluster size, who is behind it."""
+    return ask(request, chain, lambda question, desk: reading.address(question, desk.settings, address))
+
+
+@router.get(ADDRESS + "/exposure", response_model=reads.ExposureAnswer, operation_id="exposure")
+def exposure(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+    """Return whom the address's cluster dealt with directly."""
+    return ask(request, chain, lambda question, desk: reading.exposure(question, desk.settings, address))
+
+
+@router.get(ADDRESS + "/attribution", response_model=reads.AttributionAnswer, operation_id="attribution")
+def attribution(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+    """Return who is behind the address, with the evidence."""
+    return ask(request, chain, lambda question, desk: reading.attribution(question, desk.settings, address))
+
+
+@router.get(ADDRESS + "/counterparties", response_model=reads.CounterpartyPage, operation_id="counterparties")
+def counterparties(
+    request: Request,
+    chain: ChainPath,
+    address: AddressPath,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """List the other ends of the cluster's flows, largest value first."""
+    place = read_cursor(cursor, 3)
+    return ask(request, chain, lambda question, _: page(*reading.counterparties(question, address, limit, place)))
+
+
+@router.get(ADDRESS + "/transactions", response_model=reads.AddressTransactionPage, operation_id="address_transactions")
+def transactions(
+    request: Request,
+    chain: ChainPath,
+    address: AddressPath,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """List the address's transactions, newest first."""
+    place = read_cursor(cursor)
+    return ask(request, chain, lambda question, _: page(*reading.transactions(question, address, limit, place)))
+
+
+@router.get(ADDRESS + "/cluster", response_model=reads.ClusterAnswer, operation_id="address_cluster")
+def address_cluster(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+    """Return the cluster the address is in."""
+    return ask(request, chain, lambda question, _: reading.cluster(question, address))
+
+
+@router.get(ADDRESS + "/why", response_model=reads.WhyAnswer, operation_id="why")
+def why(
+    request: Request,
+    chain: ChainPath,
+    address: AddressPath,
+    other: Annotated[str, Query(min_length=1, max_length=128)],
+) -> Response:
+    """Return why the address and another are under one control, as a chain of transactions."""
+    return ask(request, chain, lambda question, _: reading.why(question, address, other))
+
+
+@router.get(CLUSTER, response_model=reads.ClusterAnswer, operation_id="cluster")
+def cluster(request: Request, chain: ChainPath, member: MemberPath) -> Response:
+    """Return a cluster by any member's address."""
+    return ask(request, chain, lambda question, _: reading.cluster(question, member))
+
+
+@router.get(CLUSTER + "/addresses", response_model=reads.MemberPage, operation_id="cluster_addresses")
+def cluster_addresses(
+    request: Request,
+    chain: ChainPath,
+    member: MemberPath,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """List a cluster's addresses."""
+    place = read_cursor(cursor)
+    return ask(request, chain, lambda question, _: page(*reading.members(question, member, limit, place)))
+
+
+@router.get("/transactions/{chain}/{txid}", response_model=reads.TransactionAnswer, operation_id="transaction")
+def transaction(
+    request: Request, chain: ChainPath, txid: Annotated[str, Path(max_length=64, examples=["00" * 32])]
+) -> Response:
+    """Return a transaction: inputs, outputs, fee, and whether it is a CoinJoin."""
+    return ask(request, chain, lambda question, _: reading.transaction(question, txid))

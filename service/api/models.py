@@ -1,0 +1,241 @@
+"""What goes over the wire, as declared in OpenAPI. Answers are built as plain dicts; tests hold them to this."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.policy import Action, Basis, Direction, Kind, Verdict
+
+Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$", examples=["0.2813"])]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Transaction or block hash, displayed form.")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", examples=["2025-02-01T12:00:00Z"])]
+Chain = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description="CAIP-2 id, or the alias `bitcoin` for the Bitcoin network that is indexed here.",
+        examples=["bitcoin", "bip122:000000000019d6689c085ae165831e93"],
+    ),
+]
+AddressText = Annotated[str, Field(min_length=1, max_length=128, examples=["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"])]
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~][ -~]*$")]
+
+
+class Answer(BaseModel):
+    """A part of an answer: exactly these fields, whatever their value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Ask(BaseModel):
+    """A request body: unknown fields are refused, and so is a number written as a string."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Money(Answer):
+    """An amount as a decimal string with its currency."""
+
+    value: Annotated[str, Field(pattern=r"^\d+\.\d{8}$", examples=["0.21100000"])]
+    currency: Literal["BTC"]
+
+
+class AskedMoney(Ask):
+    """An amount as a decimal string with its currency."""
+
+    value: Annotated[str, Field(pattern=r"^\d{1,8}(\.\d{1,8})?$", examples=["0.75"])]
+    currency: Literal["BTC"]
+
+
+class ScreeningRequest(Ask):
+    """What to screen. `proceed only if decision == "allow" and status == "complete"`."""
+
+    kind: Literal["address", "withdrawal_attempt"]
+    address: AddressText
+    chain: Chain = "bitcoin"
+    asset: Literal["BTC"] = "BTC"
+    amount: AskedMoney | None = None
+    direction: Literal["inbound", "outbound"] | None = None
+    attempt_id: Annotated[Name | None, Field(description="Unique per caller, forever.")] = None
+    customer_ref: Name | None = None
+    policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")] | None = None
+    timeout_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class Subject(Answer):
+    """What was screened or looked up."""
+
+    chain: str
+    submitted: str
+    canonical: str
+    seen_on_chain: bool
+    first_seen_height: int | None
+
+
+class EntityRef(Answer):
+    """A real-world party."""
+
+    id: str
+    name: str
+    jurisdictions: list[str]
+
+
+class Listing(Answer):
+    """A legal listing: certain and dated, apart from how sure control is. `listed_to` null: still in force."""
+
+    list: str
+    listed_from: date | None
+    listed_to: date | None
+
+
+class SourceRef(Answer):
+    """Who says so."""
+
+    name: str
+    published: date | None
+    sha256: str
+    uri: str | None
+
+
+class Edge(Answer):
+    """One step of evidence that two addresses are under one control."""
+
+    rule: Annotated[str, Field(examples=["cospend@1"])]
+    txid: str | None
+    confidence: Share
+    from_address: str | None
+    to_address: str | None
+
+
+class Evidence(Answer):
+    """What an attribution rests on."""
+
+    tagged_address: str | None
+    label: str | None
+    tags: int
+    edges: list[Edge]
+
+
+class Conflict(Answer):
+    """Another conclusion about the same cluster."""
+
+    entity: EntityRef | None
+    category: str
+    confidence: Share
+
+
+class Attribution(Answer):
+    """Who controls the subject, and why we say so."""
+
+    entity: EntityRef | None
+    category: str
+    basis: Basis
+    legal_status: Listing | None
+    confidence: Share
+    sources: list[SourceRef]
+    evidence: Evidence
+    conflicts: list[Conflict]
+
+
+class Exposure(Answer):
+    """What the subject had to do with one party."""
+
+    direction: Direction | None
+    kind: Kind
+    category: str
+    entity: EntityRef | None
+    jurisdictions: list[str]
+    legal_status: Listing | None
+    value: Money
+    share: Share
+    transactions: int
+    min_hops: int
+    first_at: Time | None
+    last_at: Time | None
+    after_designation: bool
+
+
+class TriggerAnswer(Answer):
+    """A rule that fired, with what it saw."""
+
+    rule_id: str
+    policy: str
+    reason: str
+    metric: str
+    threshold: str
+    observed: str
+    action: Action
+    expression: str
+
+
+class Coverage(Answer):
+    """How much is known. `tip_height` null: no node was asked, so the newest indexed block is the newest known."""
+
+    indexed_height: int
+    tip_height: int | None
+    lag_s: int
+    stale: bool
+    truncated: bool
+    unattributed_share: Share | None
+    history_from_height: int
+
+
+class AsOf(Answer):
+    """What the answer is as of; with the request it fixes `result_sha256`."""
+
+    generation: str
+    height: int
+    block_hash: str
+    labels: str
+    lists: dict[str, str]
+    software: str
+    rules: dict[str, str]
+
+
+class Links(Answer):
+    """Where to read on."""
+
+    self: str
+    subject: str
+
+
+class Screening(Answer):
+    """One decision with its reasons and its evidence, as it was recorded."""
+
+    id: str
+    status: Literal["complete", "partial"]
+    decision: Verdict
+    decision_reason: str
+    kind: Literal["address", "withdrawal_attempt"]
+    asset: str
+    amount: AskedMoney | None
+    direction: Literal["inbound", "outbound"] | None
+    attempt_id: str | None
+    customer_ref: str | None
+    policy: str
+    method: str
+    subject: Subject
+    attributions: list[Attribution]
+    exposures: list[Exposure]
+    behaviours: list[dict[str, Any]]
+    triggers: list[TriggerAnswer]
+    coverage: Coverage
+    as_of: AsOf
+    result_sha256: Sha256
+    links: Links
+    created_at: Time
+    elapsed_ms: int
+
+
+class Page(Answer):
+    """One page; `next_cursor` null: the last."""
+
+    next_cursor: str | None
+
+
+class ScreeningPage(Page):
+    """Screenings, newest first."""
+
+    items: list[Screening]

@@ -1,0 +1,329 @@
+"""What the investigator's reads answer, as declared in OpenAPI."""
+
+from datetime import date
+from typing import Literal
+
+from service.api.models import (
+    Answer,
+    AsOf,
+    Attribution,
+    Coverage,
+    Edge,
+    EntityRef,
+    Exposure,
+    Listing,
+    Money,
+    Page,
+    Share,
+    SourceRef,
+    Subject,
+    Time,
+)
+
+
+class AddressAnswer(Answer):
+    """An address: what it received and sent, its cluster, who is behind it."""
+
+    subject: Subject
+    received: Money
+    sent: Money
+    balance: Money
+    n_received: int
+    n_sent: int
+    first_seen_at: Time | None
+    last_seen_at: Time | None
+    cluster_size: int
+    attributions: list[Attribution]
+    coverage: Coverage
+    as_of: AsOf
+
+
+class ExposureAnswer(Answer):
+    """Whom the address's cluster dealt with directly, by party."""
+
+    subject: Subject
+    method: str
+    exposures: list[Exposure]
+    coverage: Coverage
+    as_of: AsOf
+
+
+class AttributionAnswer(Answer):
+    """Who is behind an address, with tags, edges and conflicts."""
+
+    subject: Subject
+    attributions: list[Attribution]
+    coverage: Coverage
+    as_of: AsOf
+
+
+class Counterparty(Answer):
+    """One party a cluster dealt with; `address` is its earliest member, null for what is no party."""
+
+    direction: Literal["received", "sent"]
+    address: str | None
+    kind: Literal["cluster", "coinbase", "coinjoin", "unresolved"]
+    entity: EntityRef | None
+    category: str | None
+    value: Money
+    transactions: int
+    first_at: Time | None
+    last_at: Time | None
+
+
+class CounterpartyPage(Page):
+    """Counterparties, largest value first."""
+
+    items: list[Counterparty]
+
+
+class AddressTransaction(Answer):
+    """What one transaction did to an address."""
+
+    txid: str
+    height: int
+    time: Time
+    received: Money
+    sent: Money
+
+
+class AddressTransactionPage(Page):
+    """An address's transactions, newest first."""
+
+    items: list[AddressTransaction]
+
+
+class Member(Answer):
+    """One address of a cluster; null where the script has no address form."""
+
+    address: str | None
+    script_type: str
+
+
+class MemberPage(Page):
+    """Members of a cluster."""
+
+    items: list[Member]
+
+
+class ClusterAnswer(Answer):
+    """A cluster; it is named by any member's address, because merges retire ids."""
+
+    subject: Subject
+    id: str
+    root_address: str | None
+    size: int
+    first_seen_at: Time | None
+    last_seen_at: Time | None
+    attributions: list[Attribution]
+    as_of: AsOf
+
+
+class WhyAnswer(Answer):
+    """Why two addresses are together: a chain of transactions; not together: no steps."""
+
+    subject: Subject
+    other: str
+    together: bool
+    steps: list[Edge]
+    as_of: AsOf
+
+
+class TransactionParty(Answer):
+    """An input or output of a transaction."""
+
+    position: int
+    address: str | None
+    script_type: str | None
+    value: Money | None
+
+
+class CoinJoinVerdict(Answer):
+    """Why a transaction is taken for a multi-party one; its inputs are not united."""
+
+    rule: str
+    participants: int
+    denomination: Money
+    confidence: Share
+
+
+class TransactionAnswer(Answer):
+    """A transaction; values null where the origin lies before the indexed history."""
+
+    chain: str
+    txid: str
+    height: int
+    position: int
+    time: Time
+    block_hash: str
+    size: int
+    weight: int
+    fee: Money | None
+    coinjoin: CoinJoinVerdict | None
+    inputs: list[TransactionParty]
+    outputs: list[TransactionParty]
+    as_of: AsOf
+
+
+class EntityAnswer(Answer):
+    """A real-world party: what is claimed of it and where."""
+
+    id: str
+    name: str
+    category: str
+    jurisdictions: list[str]
+    tagged_addresses: int
+    listings: list[Listing]
+    source_sha256: str
+    as_of: AsOf
+
+
+class SearchHit(Answer):
+    """One thing that a search found."""
+
+    type: Literal["address", "transaction", "entity", "label"]
+    id: str
+    text: str
+    link: str
+
+
+class SearchAnswer(Answer):
+    """What a search found, exact matches first."""
+
+    items: list[SearchHit]
+
+
+class ListAnswer(Answer):
+    """A legal list: its newest vintage."""
+
+    id: str
+    name: str
+    date: date | None
+    sha256: str
+    entries: int
+
+
+class ListsAnswer(Answer):
+    """Every list that is imported."""
+
+    items: list[ListAnswer]
+    as_of: AsOf
+
+
+class CategoryAnswer(Answer):
+    """One category of the taxonomy."""
+
+    id: str
+    description: str
+
+
+class CategoriesAnswer(Answer):
+    """The taxonomy."""
+
+    items: list[CategoryAnswer]
+
+
+class MethodAnswer(Answer):
+    """A rule, with its failure modes and its measured error (null: not measured yet)."""
+
+    rule: str
+    name: str
+    version: str
+    tier: str
+    chain: str
+    confidence: Share
+    source: str
+    failure_modes: str
+    measured_error: str | None
+
+
+class MethodsAnswer(Answer):
+    """Every rule that an answer may rest on."""
+
+    items: list[MethodAnswer]
+
+
+class SanctionedAddress(Answer):
+    """One listing interval of one address."""
+
+    chain: str
+    address: str
+    status: Literal["sanctioned", "removed"]
+    listing: Listing
+    entity: EntityRef | None
+    source: SourceRef
+
+
+class SanctionsPage(Page):
+    """Listing intervals, by address."""
+
+    items: list[SanctionedAddress]
+
+
+class ChainStatus(Answer):
+    """How far one chain is."""
+
+    chain: str
+    alias: str
+    indexed_height: int
+    tip_height: int | None
+    lag_s: int
+    stale: bool
+    history_from_height: int
+    generation: str
+    block_hash: str
+    labels: str
+    lists: dict[str, str]
+
+
+class StatusAnswer(Answer):
+    """What this service can answer right now."""
+
+    software: str
+    ready: bool
+    chains: list[ChainStatus]
+    policies: list[str]
+    retention_years: int
+
+
+class Health(Answer):
+    """Alive, or ready."""
+
+    status: Literal["ok"]
+
+
+class SelfTestCase(Answer):
+    """One positive control."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class SelfTest(Answer):
+    """Synthetic positive controls through the deciding code."""
+
+    passed: bool
+    cases: list[SelfTestCase]
+
+
+class Fault(Answer):
+    """One field that is wrong."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(Answer):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    retryable: bool
+    errors: list[Fault]

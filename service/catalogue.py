@@ -1,0 +1,169 @@
+"""What is imported and known by name: entities, lists, listings, categories, rules; and the search over it."""
+
+from datetime import date
+from typing import Literal
+
+from chains.errors import AddressError
+from chains.ids import tx_key
+from heuristics import lookup
+from heuristics.rules import RULES
+from service import answers
+from service.answers import Json
+from service.exits import BadInputError, NotFoundError
+from service.live import Ground, Question
+from service.reading import read_txid
+from service.screening import locate
+from store.formats.taxonomy import CATEGORIES
+from store.reader import Cursor, Entity, Listing
+
+HITS = 20
+
+_LISTED = (
+    "SELECT tag_id, address, entity_id, list_id, listed_from, listed_to, source_name, source_sha256, "
+    "source_date, source_uri FROM tag WHERE list_id IS NOT NULL AND tag_id > ? "
+)
+_STILL = "AND (listed_to IS NULL OR listed_to > ?) "
+_REMOVED = "AND listed_to <= ? "
+
+
+def categories() -> list[Json]:
+    """Return the taxonomy, in order of precedence."""
+    return [{"id": name, "description": text} for name, text in CATEGORIES.items()]
+
+
+def methods() -> list[Json]:
+    """Return every rule with its failure modes and measured error."""
+    return [
+        {
+            "rule": rule.label,
+            "name": rule.name,
+            "version": str(rule.version),
+            "tier": rule.tier,
+            "chain": rule.chain,
+            "confidence": answers.percent(rule.confidence),
+            "source": rule.source,
+            "failure_modes": rule.failure_modes,
+            "measured_error": None if rule.measured_error is None else f"{rule.measured_error:.6f}",
+        }
+        for rule in RULES
+    ]
+
+
+def lists(cursor: Cursor) -> list[Json]:
+    """Return every legal list of the label version."""
+    rows = cursor.rows("SELECT list_id, name, date, sha256, entries FROM list ORDER BY list_id")
+    return [
+        {"id": row[0], "name": row[1], "date": answers.day(row[2]), "sha256": row[3], "entries": row[4]} for row in rows
+    ]
+
+
+def sanctions(
+    question: Question, status: Literal["sanctioned", "removed"] | None, limit: int, after: int | None
+) -> tuple[list[Json], tuple[int, ...] | None]:
+    """Return a page of listing intervals."""
+    today = question.ground.labels_date
+    condition = {"sanctioned": _STILL, "removed": _REMOVED, None: "AND ? IS NOT NULL "}[status]
+    sql = _LISTED + condition + "ORDER BY tag_id LIMIT ?"
+    rows = question.cursor.rows(sql, [-1 if after is None else after, today.isoformat(), limit])
+    items = [_sanctioned(row, question.ground) for row in rows]
+    return items, (rows[-1][0],) if len(rows) == limit else None
+
+
+def _sanctioned(row: tuple[object, ...], ground: Ground) -> Json:
+    _, address, entity_id, list_id, listed_from, listed_to, name, sha256, published, uri = row
+    listing = Listing(str(list_id), None, _date(listed_from), _date(listed_to))
+    return {
+        "chain": ground.network.caip2,
+        "address": address,
+        "status": "sanctioned" if answers.in_force(listing, ground) else "removed",
+        "listing": answers.legal(listing),
+        "entity": _named(ground, None if entity_id is None else str(entity_id)),
+        "source": {"name": name, "published": answers.day(_date(published)), "sha256": sha256, "uri": uri},
+    }
+
+
+def _date(value: object) -> date | None:
+    return value if isinstance(value, date) else None
+
+
+def _named(ground: Ground, entity_id: str | None) -> Json | None:
+    known = ground.reader.known.entities.get(entity_id or "")
+    return answers.entity(entity_id, known.name if known else None, known.jurisdictions if known else ())
+
+
+def entity(question: Question, entity_id: str) -> Json:
+    """Return a party with its listings; raises NotFoundError for an id that is none."""
+    known = question.cursor.known.entities.get(entity_id)
+    if known is None:
+        raise NotFoundError(f"there is no entity {entity_id!r} in label version {_labels(question)}")
+    count = question.cursor.row("SELECT count(*) FROM tag WHERE entity_id = ?", [entity_id])
+    rows = question.cursor.rows(
+        "SELECT DISTINCT list_id, listed_from, listed_to FROM tag "
+        "WHERE entity_id = ? AND list_id IS NOT NULL ORDER BY ALL",
+        [entity_id],
+    )
+    said = question.cursor.row("SELECT source_sha256 FROM entity WHERE entity_id = ?", [entity_id])
+    return {
+        "id": known.entity_id,
+        "name": known.name,
+        "category": known.category,
+        "jurisdictions": list(known.jurisdictions),
+        "tagged_addresses": count[0],
+        "listings": [answers.legal(Listing(row[0], None, row[1], row[2])) for row in rows],
+        "source_sha256": said[0],
+        "as_of": answers.as_of(question.ground),
+    }
+
+
+def _labels(question: Question) -> str:
+    return question.ground.generation.label_version
+
+
+def search(question: Question, text: str) -> list[Json]:
+    """Return what a text names: an address, a transaction, entities and labels that begin with it."""
+    wanted = text.strip()
+    hits = [*_address_hit(question, wanted), *_transaction_hit(question, wanted)]
+    lower = wanted.lower()
+    known = question.cursor.known.entities.values()
+    named = (one for one in known if lower in (one.entity_id.lower(), one.name.lower()) or _begins(one, lower))
+    hits += [_entity_hit(one) for one, _ in zip(named, range(HITS), strict=False)]
+    return hits + _label_hits(question, wanted)
+
+
+def _begins(one: Entity, lower: str) -> bool:
+    return one.name.lower().startswith(lower) or one.entity_id.lower().startswith(lower)
+
+
+def _address_hit(question: Question, text: str) -> list[Json]:
+    try:
+        found = locate(text, question.ground)
+    except AddressError:
+        return []
+    link = f"/v1/addresses/{question.ground.network.caip2}/{found.canonical}"
+    return [{"type": "address", "id": found.canonical, "text": found.canonical, "link": link}]
+
+
+def _transaction_hit(question: Question, text: str) -> list[Json]:
+    try:
+        txid = read_txid(text)
+    except BadInputError:
+        return []
+    if lookup.transaction_id(question.cursor, tx_key(txid, question.ground.secret), txid) is None:
+        return []
+    name = text.lower()
+    link = f"/v1/transactions/{question.ground.network.caip2}/{name}"
+    return [{"type": "transaction", "id": name, "text": name, "link": link}]
+
+
+def _entity_hit(one: Entity) -> Json:
+    return {"type": "entity", "id": one.entity_id, "text": one.name, "link": f"/v1/entities/{one.entity_id}"}
+
+
+def _label_hits(question: Question, text: str) -> list[Json]:
+    rows = question.cursor.rows(
+        "SELECT DISTINCT label, address FROM tag WHERE starts_with(lower(label), lower(?)) "
+        "OR starts_with(address, ?) ORDER BY label, address LIMIT ?",
+        [text, text, HITS],
+    )
+    base = f"/v1/addresses/{question.ground.network.caip2}/"
+    return [{"type": "label", "id": row[1], "text": row[0], "link": base + row[1]} for row in rows]

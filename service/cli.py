@@ -1,0 +1,298 @@
+"""The command line: every verb with its options, and the one place where errors become words and exit codes.
+
+Nothing heavy is imported here: `tadoru --help` has to answer at once. Each verb loads what it needs from
+`service.commands`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.exits import Exit, UsageError, exit_of
+
+HELP = (
+    "Who is behind an address, where its money came from and where it went, with the evidence.\n\n"
+    "Every setting can be given as TADORU_<NAME>; --data as TADORU_DATA.\n\n"
+    "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in Exit) + "."
+)
+app = typer.Typer(
+    name="tadoru",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+backfill = typer.Typer(help="Bring a chain's blocks into the lake.", no_args_is_help=True)
+labels = typer.Typer(help="Import and list what is claimed about addresses.", no_args_is_help=True)
+index = typer.Typer(help="Build and publish what answers questions.", no_args_is_help=True)
+verify = typer.Typer(help="Check what is stored against its own hashes.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list and revoke the keys of the API.", no_args_is_help=True)
+audit = typer.Typer(help="Prove the records whole.", no_args_is_help=True)
+for _group, _name in (
+    (backfill, "backfill"),
+    (labels, "labels"),
+    (index, "index"),
+    (verify, "verify"),
+    (keys, "keys"),
+    (audit, "audit"),
+):
+    app.add_typer(_group, name=_name)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data directory (TADORU_DATA, else ./data).")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, one document per line.")]
+Network = Annotated[str | None, typer.Option(help="main, test, testnet4, signet or regtest.")]
+Address = Annotated[str, typer.Argument(help="A Bitcoin address.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to build it in; an earlier demo there is replaced.")] = Path(
+        "tadoru-demo"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Tell a small story as a real regtest chain, index it, screen it; no node, no network."""
+    from service.commands import demo as verb  # noqa: PLC0415
+
+    raise typer.Exit(verb.run(out, as_json=as_json))
+
+
+@backfill.command("bitcoin")
+def backfill_bitcoin(  # noqa: PLR0913 options of one command
+    *,
+    source: Annotated[
+        str,
+        typer.Option("--from", help="A Core data directory, a node (http://user:password@host:port), or raw blocks."),
+    ],
+    start: Annotated[int | None, typer.Option(min=0, help="First height (default: the source's first).")] = None,
+    end: Annotated[int | None, typer.Option(min=0, help="Last height (default: the source's tip).")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that read block files.")] = 1,
+    network: Network = None,
+    first_height: Annotated[
+        int | None, typer.Option(min=0, help="Height of the oldest block, where it does not say so itself.")
+    ] = None,
+    cookie: Annotated[Path | None, typer.Option(help="A node's cookie file, or the datadir that holds it.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Read blocks from a Bitcoin Core datadir, a node or raw files; resumable at any instant."""
+    from service.commands import backfill as verb  # noqa: PLC0415
+
+    place = verb.Place(source, network=network, first_height=first_height, cookie=cookie)
+    verb.run(place, (start, end), workers, data, as_json=as_json)
+
+
+@labels.command("add")
+def labels_add(
+    files: Annotated[list[Path], typer.Argument(help="Tag packs, actor packs, sdn.csv; files or folders.")],
+    network: Network = None,
+    dated: Annotated[str | None, typer.Option(help="Day an OFAC list was in force, YYYY-MM-DD.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Import lists: all that are given, or none."""
+    from service.commands import labels as verb  # noqa: PLC0415
+
+    verb.add(files, network, dated, data, as_json=as_json)
+
+
+@labels.command("list")
+def labels_list(data: Data = None, as_json: Json = False) -> None:
+    """Show what is imported, with dates and hashes."""
+    from service.commands import labels as verb  # noqa: PLC0415
+
+    verb.show(data, as_json=as_json)
+
+
+@labels.command("check")
+def labels_check(
+    files: Annotated[list[Path], typer.Argument(help="Tag packs, actor packs, sdn.csv; files or folders.")],
+    network: Network = None,
+    dated: Annotated[str | None, typer.Option(help="Day an OFAC list was in force, YYYY-MM-DD.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Name every mistake without importing anything."""
+    from service.commands import labels as verb  # noqa: PLC0415
+
+    verb.check(files, network, dated, data, as_json=as_json)
+
+
+@index.command("bitcoin")
+def index_bitcoin(
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove old generations.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Build and publish the next generation; where only labels changed, only they are built."""
+    from service.commands import index as verb  # noqa: PLC0415
+
+    verb.build(data, prune=prune, as_json=as_json)
+
+
+@index.command("prune")
+def index_prune(
+    keep: Annotated[int | None, typer.Option(min=1, help="Generations to leave (TADORU_KEEP_GENERATIONS).")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Remove old generations, but for the live one and those being read."""
+    from service.commands import index as verb  # noqa: PLC0415
+
+    verb.prune(keep, data, as_json=as_json)
+
+
+@verify.command("bitcoin")
+def verify_bitcoin(data: Data = None, as_json: Json = False) -> None:
+    """Check every block, hash, fee and count of the lake, and the files of the live generation."""
+    from service.commands import index as verb  # noqa: PLC0415
+
+    verb.verify(data, as_json=as_json)
+
+
+@app.command()
+def screen(
+    addresses: Annotated[list[str], typer.Argument(help="Bitcoin addresses.")],
+    policy: Annotated[str | None, typer.Option(help="A shipped policy, or a YAML file.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Decide about addresses and record the decisions; exit code 1 unless all are `allow`."""
+    from service.commands import ask as verb  # noqa: PLC0415
+
+    raise typer.Exit(verb.screen(addresses, policy, data, as_json=as_json))
+
+
+@app.command()
+def exposure(address: Address, data: Data = None, as_json: Json = False) -> None:
+    """Show whom an address's owner dealt with directly."""
+    from service.commands import ask as verb  # noqa: PLC0415
+
+    verb.exposure(address, data, as_json=as_json)
+
+
+@app.command()
+def why(address: Address, other: Address, data: Data = None, as_json: Json = False) -> None:
+    """Show why two addresses are under one control, as a chain of transactions."""
+    from service.commands import ask as verb  # noqa: PLC0415
+
+    raise typer.Exit(verb.why(address, other, data, as_json=as_json))
+
+
+@app.command()
+def tx(
+    txid: Annotated[str, typer.Argument(help="A transaction id, 64 hexadecimal digits.")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show a transaction: inputs, outputs, fee, and whether it is a CoinJoin."""
+    from service.commands import ask as verb  # noqa: PLC0415
+
+    verb.transaction(txid, data, as_json=as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind (TADORU_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port (TADORU_PORT).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes (TADORU_WORKERS).")] = None,
+    data: Data = None,
+) -> None:
+    """Answer over HTTP; generations are swapped as they are published."""
+    from service.commands import serve as verb  # noqa: PLC0415
+
+    verb.run(host, port, workers, data)
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="screen, read, labels, policy, audit, admin.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires (default: never).")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Create a key and show it, this once."""
+    from service.commands import keys as verb  # noqa: PLC0415
+
+    verb.create(name, scope or ["screen", "read"], days, data, as_json=as_json)
+
+
+@keys.command("list")
+def keys_list(data: Data = None, as_json: Json = False) -> None:
+    """Show every key, without its secret."""
+    from service.commands import keys as verb  # noqa: PLC0415
+
+    verb.show(data, as_json=as_json)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key: Annotated[str, typer.Argument(help="The key's id.")], data: Data = None, as_json: Json = False
+) -> None:
+    """Revoke a key; it stops working within a second."""
+    from service.commands import keys as verb  # noqa: PLC0415
+
+    verb.revoke(key, data, as_json=as_json)
+
+
+@audit.command("verify")
+def audit_verify(
+    head: Annotated[str | None, typer.Option(help="Hash of a row that was noted elsewhere.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute the audit chain and compare it with the records."""
+    from service.commands import keys as verb  # noqa: PLC0415
+
+    verb.verify(head, data, as_json=as_json)
+
+
+def main() -> None:
+    """Run one command; every error is one line on standard error and an exit code."""
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        sys.exit(Exit.OK)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        sys.exit(_tell(error))
+
+
+def _tell(error: BaseException) -> Exit:
+    """Say what went wrong, in the form that was asked for."""
+    code = exit_of(_usage(error))
+    text = str(_usage(error)) or type(error).__name__
+    if code is Exit.INTERNAL:
+        text = f"a defect: {type(error).__name__}: {text}; please report it (TADORU_LOG_LEVEL=debug shows where)"
+        if os.environ.get("TADORU_LOG_LEVEL", "").lower() == "debug":
+            import traceback  # noqa: PLC0415
+
+            traceback.print_exception(error)
+    if code is Exit.INTERRUPTED:
+        text = "stopped; what was committed stays"
+    if "--json" in sys.argv:
+        import json  # noqa: PLC0415
+
+        sys.stderr.write(json.dumps({"error": {"exit": int(code), "kind": code.name.lower(), "detail": text}}) + "\n")
+    else:
+        sys.stderr.write(f"tadoru: {text}\n")
+    return code
+
+
+def _usage(error: BaseException) -> BaseException:
+    """Turn pydantic's complaint about a setting into ours."""
+    if type(error).__name__ != "ValidationError" or not hasattr(error, "errors"):
+        return error
+    said = [f"TADORU_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors() if one["loc"]]
+    return UsageError("; ".join(said) or str(error))
+
+
+if __name__ == "__main__":
+    main()

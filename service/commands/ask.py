@@ -1,0 +1,133 @@
+"""`tadoru screen`, `exposure`, `why` and `tx`: questions, answered as the API answers them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from chains.errors import AddressError
+from service import reading, screening
+from service.answers import Json
+from service.commands.common import chosen
+from service.console import Console
+from service.desk import desk_for_once
+from service.exits import Exit
+from service.policy import load
+
+PATIENCE_MS = 10_000  # somebody who types a command would rather wait than read "indeterminate"
+
+
+def screen(addresses: list[str], policy: str | None, data: Path | None, *, as_json: bool) -> Exit:
+    """Screen addresses in turn; an address that is none does not keep the others from being screened."""
+    settings, console = chosen(data), Console(as_json=as_json)
+    worst, wrong = Exit.OK, 0
+    with desk_for_once(settings) as desk:
+        rules = load(policy or settings.policy)
+        for text in addresses:
+            try:
+                told = screening.screen(desk, screening.Request(text, timeout_ms=PATIENCE_MS), rules).answer
+            except AddressError as error:
+                if len(addresses) == 1:
+                    raise
+                wrong += 1
+                console.answer({"address": text, "error": str(error)}, [f"{text}: {error}"])
+                continue
+            console.answer(told, describe(told))
+            if told["decision"] != "allow":
+                worst = Exit.NO
+    return Exit.INPUT if wrong else worst
+
+
+def describe(told: Json) -> Iterator[str]:
+    """Tell a screening in lines: the decision, who it is, whom he dealt with, and how much is known."""
+    subject, as_of = told["subject"], told["as_of"]
+    seen = "" if subject["seen_on_chain"] else ", never seen on chain"
+    yield f"{told['decision'].upper():13} {subject['canonical']} ({told['decision_reason']}{seen})"
+    for rule in told["triggers"]:
+        yield f"  rule {rule['rule_id']} of {rule['policy']}: {rule['reason']}"
+        yield f"    {rule['expression']}"
+    for one in told["attributions"]:
+        yield from _attribution(one)
+    for one in told["exposures"]:
+        if one["kind"] != "ownership":
+            yield "  " + exposure_line(one)
+    yield (
+        f"  as of block {as_of['height']} {as_of['block_hash'][:16]}…, labels {as_of['labels']}; "
+        f"{told['id']}, result {told['result_sha256'][:16]}…"
+    )
+
+
+def _attribution(one: Json) -> Iterator[str]:
+    who = one["entity"]["name"] if one["entity"] else one["evidence"]["label"] or "unnamed"
+    yield f"  is {who} [{one['category']}], {one['basis']}, confidence {one['confidence']}{_listed(one)}"
+    for source in one["sources"]:
+        yield f"    says {source['name']} of {source['published']} (sha256 {source['sha256'][:16]}…)"
+    for edge in one["evidence"]["edges"]:
+        yield "    " + edge_line(edge)
+
+
+def edge_line(edge: Json) -> str:
+    """Tell one step of evidence."""
+    return (
+        f"{edge['from_address'] or '(no address form)'} with {edge['to_address'] or '(no address form)'}: "
+        f"{edge['rule']} in {edge['txid']}, confidence {edge['confidence']}"
+    )
+
+
+def exposure_line(one: Json) -> str:
+    """Tell one exposure."""
+    who = one["entity"]["name"] if one["entity"] else one["category"]
+    after = ", after the designation" if one["after_designation"] else ""
+    return (
+        f"{one['direction']} {one['value']['value']} BTC ({one['share']}) {one['kind']} {who} "
+        f"[{one['category']}] in {one['transactions']} tx, {one['first_at'][:10]} to {one['last_at'][:10]}"
+        f"{_listed(one)}{after}"
+    )
+
+
+def _listed(one: Json) -> str:
+    status = one["legal_status"]
+    if status is None:
+        return ""
+    until = f" until {status['listed_to']}" if status["listed_to"] else ""
+    return f", listed {status['list']} since {status['listed_from']}{until}"
+
+
+def exposure(address: str, data: Path | None, *, as_json: bool) -> None:
+    """Show whom an address's owner dealt with."""
+    settings = chosen(data)
+    with desk_for_once(settings) as desk, desk.live.ask() as question:
+        told = reading.exposure(question, settings, address)
+    lines = [exposure_line(one) for one in told["exposures"]]
+    seen = told["subject"]["seen_on_chain"]
+    nothing = "no dealings" if seen else "never seen on chain"
+    Console(as_json=as_json).answer(told, [told["subject"]["canonical"], *(lines or [nothing])])
+
+
+def why(address: str, other: str, data: Path | None, *, as_json: bool) -> Exit:
+    """Show the chain of evidence between two addresses."""
+    with desk_for_once(chosen(data)) as desk, desk.live.ask() as question:
+        told = reading.why(question, address, other)
+    if told["together"]:
+        lines = [edge_line(edge) for edge in told["steps"]] or ["these are the same address"]
+    else:
+        lines = ["no rule says that these two are under one control"]
+    Console(as_json=as_json).answer(told, lines)
+    return Exit.OK if told["together"] else Exit.NO
+
+
+def transaction(txid: str, data: Path | None, *, as_json: bool) -> None:
+    """Show a transaction."""
+    with desk_for_once(chosen(data)) as desk, desk.live.ask() as question:
+        told = reading.transaction(question, txid)
+    Console(as_json=as_json).answer(told, _transaction_lines(told))
+
+
+def _transaction_lines(told: Json) -> Iterator[str]:
+    fee = told["fee"]["value"] + " BTC" if told["fee"] else "unknown"
+    yield f"{told['txid']} in block {told['height']} at {told['time']}, {told['weight']} weight units, fee {fee}"
+    verdict = told["coinjoin"]
+    if verdict:
+        yield f"  multi-party by {verdict['rule']}, confidence {verdict['confidence']}: inputs are not united"
+    for side in ("inputs", "outputs"):
+        for end in told[side]:
+            value = end["value"]["value"] if end["value"] else "unknown"
+            yield f"  {side[:-1]:6} {end['position']:>4}  {value:>16}  {end['address'] or end['script_type'] or '?'}"

@@ -1,0 +1,86 @@
+"""`tadoru index` and `tadoru verify`: build, prune and check generations."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from heuristics.generation import build as build_generation
+from service.commands.common import chosen, lake_of
+from service.console import Console, progress
+from store import verify as lake_check
+from store.index import Generation, Index, IndexFormatError
+from store.labels import Labels
+from store.lake import Lake
+
+
+def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
+    """Build and publish the next generation."""
+    settings, console = chosen(data), Console(as_json=as_json)
+    before = _live(settings.data)
+    generation = publish(lake_of(settings.data), settings.data)
+    same_base = before is not None and before.files[0] == generation.files[0]
+    said = "nothing changed" if before == generation else "labels only" if same_base else "base and labels"
+    removed = Index(settings.data).prune(settings.keep_generations) if prune else []
+    console.answer(
+        {**_facts(generation), "built": said, "pruned": removed},
+        [
+            (
+                f"generation {generation.id} is live: {generation.network} from height {generation.first_height} "
+                f"to {generation.height}, labels {generation.label_version} ({said})"
+            ),
+            *(f"removed generation {one}" for one in removed),
+            "next: tadoru screen ADDRESS, or tadoru serve",
+        ],
+    )
+
+
+def _live(data: Path) -> Generation | None:
+    """Return the live generation; none where it is of another schema version or damaged: it is built anew."""
+    try:
+        return Index(data).current()
+    except IndexFormatError:
+        return None
+
+
+def publish(lake: Lake, data: Path) -> Generation:
+    """Build with progress."""
+    with progress("steps") as shown:
+        return build_generation(lake, Labels(data), Index(data), report=shown.report)
+
+
+def _facts(generation: Generation) -> dict[str, object]:
+    facts = asdict(generation)
+    facts["bytes"] = sum(entry.size for entry in generation.files)
+    facts["files"] = [entry.name for entry in generation.files]
+    return facts
+
+
+def prune(keep: int | None, data: Path | None, *, as_json: bool) -> None:
+    """Remove old generations."""
+    settings = chosen(data)
+    removed = Index(settings.data).prune(keep or settings.keep_generations)
+    lines = [f"removed generation {one}" for one in removed] or ["nothing to remove"]
+    Console(as_json=as_json).answer({"pruned": removed}, lines)
+
+
+def verify(data: Path | None, *, as_json: bool) -> None:
+    """Check the lake and the files of the live generation."""
+    settings = chosen(data)
+    lake = lake_of(settings.data)
+    with progress("segments") as shown:
+        report = lake_check.verify(lake, lambda done, total: shown.report("lake", done, total))
+    index = Index(settings.data)
+    generation = index.current()
+    index.verify(generation)
+    live = "no generation yet" if generation is None else f"generation {generation.id} is as published"
+    Console(as_json=as_json).answer(
+        {"lake": asdict(report), "generation": None if generation is None else generation.id},
+        [
+            (
+                f"lake: {report.blocks} blocks, {report.tx} transactions, {report.outputs} outputs and "
+                f"{report.spends} spends in {report.segments} segments agree with their hashes"
+            ),
+            *([f"lake: {report.unresolved} spends of unknown origin"] if report.unresolved else []),
+            *([f"lake: heights are missing in {report.gaps} places"] if report.gaps else []),
+            f"index: {live}",
+        ],
+    )

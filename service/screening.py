@@ -1,0 +1,306 @@
+"""One screening: an address in, a decision with its reasons and evidence out, on record.
+
+Listed-address and ownership checks run first; what they find stands even if the time is up before the rest
+is known. Used by the command line and the API alike.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import duckdb
+import orjson
+
+from chains.bitcoin.address import canonical, script_of, text_of_payload
+from chains.ids import address_id
+from heuristics import lookup
+from heuristics.attribution import conclusions
+from heuristics.attribution.conclusions import Attribution
+from heuristics.exposure import flows
+from heuristics.exposure.flows import Exposure
+from heuristics.lookup import AddressFacts
+from service import answers
+from service.answers import Json, pick
+from service.desk import Desk
+from service.exits import BadInputError, NotReadyError
+from service.live import Ground, Question
+from service.policy import Finding, LegalStatus, Policy, decide, evaluate
+from service.settings import Settings
+from store.audit import canonical as canonical_json
+from store.audit import sha256, timestamp
+from store.reader import Listing
+from store.records import Decision, new_id
+
+ALIAS = "bitcoin"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked; `address` as it was submitted."""
+
+    address: str
+    kind: Literal["address", "withdrawal_attempt"] = "address"
+    chain: str = ALIAS
+    asset: str = "BTC"
+    amount: dict[str, str] | None = None
+    direction: str | None = None
+    attempt_id: str | None = None
+    customer_ref: str | None = None
+    timeout_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What is known of a subject so far; `cut` once something could not be looked at."""
+
+    address_id: int
+    canonical: str
+    facts: AddressFacts | None = None
+    attributions: list[Attribution] = field(default_factory=list)
+    exposures: list[Exposure] = field(default_factory=list)
+    cut: bool = False
+
+
+class Told(NamedTuple):
+    """A screening that is filed: the answer, and the JSON it was filed as."""
+
+    answer: Json
+    body: bytes
+
+
+def check_chain(chain: str, ground: Ground) -> None:
+    """Raise BadInputError unless `chain` is the one that is indexed here."""
+    if chain not in {ALIAS, ground.network.caip2}:
+        raise BadInputError(
+            f"chain {chain!r} is not indexed here; indexed is {ground.network.caip2} (alias {ALIAS!r})",
+            code="unsupported_chain",
+            pointer="/chain",
+        )
+
+
+def locate(text: str, ground: Ground) -> Found:
+    """Read an address of the indexed network; raises AddressError saying what is wrong with it."""
+    script = script_of(text, ground.network.name)
+    return Found(address_id(script, ground.secret), canonical(text))
+
+
+def look_up(question: Question, text: str) -> Found:
+    """Find out everything about an address that a decision may rest on."""
+    ground, cursor = question.ground, question.cursor
+    found = locate(text, ground)
+    listed = conclusions.listings(cursor, found.address_id)
+    try:
+        found.facts = lookup.address(cursor, found.address_id)
+        cluster_id = None if found.facts is None else found.facts.cluster_id
+        found.attributions = conclusions.attributions(cursor, cluster_id, found.address_id)
+        if found.facts is not None:
+            found.exposures = flows.direct(cursor, found.facts.cluster_id)
+            if found.attributions:
+                owned = flows.ownership(cursor, found.address_id, found.attributions)
+                found.exposures = owned + found.exposures
+    except duckdb.InterruptException:
+        found.cut = True
+    found.cut |= question.late() or _collided(found, ground)
+    if listed and not found.attributions:
+        found.attributions = [_from_memory(cursor.known.entities, one) for one in listed]
+    return found
+
+
+def _collided(found: Found, ground: Ground) -> bool:
+    """Whether the id of the address belongs to two scripts, so that nothing said of it is certain."""
+    if found.address_id in ground.quarantined:
+        return True
+    facts = found.facts
+    if facts is None:
+        return False
+    return text_of_payload(facts.script_type, facts.payload, ground.network.name) != found.canonical
+
+
+def _from_memory(entities: Any, listing: Listing) -> Attribution:
+    """Return what a listing alone says, for when there was no time to read more."""
+    known = entities.get(listing.entity_id or "")
+    return Attribution(
+        entity_id=listing.entity_id,
+        name=known.name if known else None,
+        jurisdictions=known.jurisdictions if known else (),
+        category="sanctioned_entity",
+        basis=conclusions.LISTED,
+        confidence=100,
+        listing=listing,
+        tags=(),
+        n_tags=0,
+        evidence=(),
+        conflict=False,
+    )
+
+
+def findings(found: Found, ground: Ground) -> list[Finding]:
+    """Return what a policy may judge."""
+    owned = [_owned(one, ground) for one in found.attributions]
+    dealt = [_dealt(one, ground) for one in found.exposures if one.kind != "ownership"]
+    return owned + dealt
+
+
+def _owned(one: Attribution, ground: Ground) -> Finding:
+    return Finding(
+        kind="ownership",
+        category=one.category,
+        confidence=one.confidence,
+        entity=one.entity_id,
+        jurisdictions=one.jurisdictions,
+        lists=(one.listing.list_id,) if one.listing else (),
+        legal_status=_status(one.listing, ground),
+        basis=one.basis,
+        share=Decimal(1),
+    )
+
+
+def _dealt(one: Exposure, ground: Ground) -> Finding:
+    return Finding(
+        kind="direct",
+        category=one.category,
+        confidence=one.confidence,
+        entity=one.entity_id,
+        jurisdictions=one.jurisdictions,
+        lists=(one.listing.list_id,) if one.listing else (),
+        legal_status=_status(one.listing, ground),
+        direction="received" if one.direction == "received" else "sent",
+        after_designation=one.after_designation,
+        value=one.value,
+        share=one.share,
+        hops=1,
+    )
+
+
+def _status(listing: Listing | None, ground: Ground) -> LegalStatus:
+    if listing is None:
+        return "none"
+    return "listed" if answers.in_force(listing, ground) else "removed"
+
+
+def screen(
+    desk: Desk,
+    request: Request,
+    policy: Policy,
+    *,
+    caller: str = "cli",
+    idempotency: tuple[str, str] | None = None,
+) -> Told:
+    """Screen one address, file the decision and return it.
+
+    Parameters
+    ----------
+    desk : Desk
+        Where to ask, where to file, and the limits.
+    request : Request
+        What to screen.
+    policy : Policy
+        The rules beside the mandatory ones.
+    caller : str
+        Who asks: a key's id, `local` or `cli`.
+    idempotency : tuple[str, str], optional
+        Idempotency-Key and SHA-256 of the request, filed with the decision.
+
+    Raises
+    ------
+    AddressError, BadInputError
+        If the address or chain can not be screened here.
+    NotReadyError
+        If there is no index, or it is older than `max_lag` allows.
+    AttemptExistsError
+        If the caller used the attempt id before.
+    """
+    started = time.perf_counter()
+    timeout_ms = request.timeout_ms or desk.settings.timeout_ms
+    with desk.live.ask(timeout_ms / 1000) as question:
+        answer = judge(question, desk.settings, request, policy)
+    answer["elapsed_ms"] = int((time.perf_counter() - started) * 1000)
+    body = orjson.dumps(answer)
+    desk.records.file(_decision(answer, body, caller), idempotency)
+    return Told(answer, body)
+
+
+def judge(question: Question, settings: Settings, request: Request, policy: Policy) -> Json:
+    """Decide on one address without filing it; `elapsed_ms` is left for the caller."""
+    ground = question.ground
+    check_chain(request.chain, ground)
+    _check_lag(ground, settings)
+    found = look_up(question, request.address)
+    triggers = evaluate(policy, findings(found, ground))
+    decision, reason = decide(triggers, complete=not found.cut)
+    answer = _answer(found, ground, settings, request) | {
+        "decision": decision,
+        "decision_reason": reason,
+        "policy": policy.name,
+        "triggers": [asdict(trigger) for trigger in triggers],
+    }
+    answer["result_sha256"] = fingerprint(answer)
+    screening_id = new_id("scr")
+    return {
+        "id": screening_id,
+        **answer,
+        "links": {
+            "self": f"/v1/screenings/{screening_id}",
+            "subject": f"/v1/addresses/{ground.network.caip2}/{found.canonical}",
+        },
+        "created_at": timestamp(),
+    }
+
+
+def _check_lag(ground: Ground, settings: Settings) -> None:
+    if settings.max_lag is not None and ground.lag() > settings.max_lag:
+        raise NotReadyError(
+            f"the newest indexed block is {ground.lag()} s old, more than max_lag ({settings.max_lag} s); "
+            "backfill and index the chain's newest blocks, then ask again"
+        )
+
+
+def _answer(found: Found, ground: Ground, settings: Settings, request: Request) -> Json:
+    return {
+        "status": "partial" if found.cut else "complete",
+        "kind": request.kind,
+        "asset": request.asset,
+        "amount": request.amount,
+        "direction": request.direction,
+        "attempt_id": request.attempt_id,
+        "customer_ref": request.customer_ref,
+        "method": answers.METHOD,
+        "subject": answers.subject(request.address, found.canonical, found.facts, ground),
+        "attributions": answers.attributions(found.attributions, ground.network.name),
+        "exposures": answers.exposures(found.exposures),
+        "behaviours": [],
+        "coverage": answers.coverage(ground, settings, found.exposures, cut=found.cut),
+        "as_of": answers.as_of(ground),
+    }
+
+
+def fingerprint(answer: Json) -> str:
+    """SHA-256 over all of an answer that the same question at the same block and labels gives again.
+
+    Left out is what depends on the clock (lag, times), on who asked (references, spelling of the address), on
+    the name of the generation and on the version of the software: these may differ when it is replayed.
+    """
+    fixed = pick(answer, "status", "decision", "decision_reason", "kind", "asset", "amount", "direction")
+    fixed |= pick(answer, "policy", "method", "attributions", "exposures", "behaviours", "triggers")
+    fixed["subject"] = pick(answer["subject"], "chain", "canonical", "seen_on_chain", "first_seen_height")
+    fixed["coverage"] = pick(
+        answer["coverage"], "indexed_height", "truncated", "unattributed_share", "history_from_height"
+    )
+    fixed["as_of"] = pick(answer["as_of"], "height", "block_hash", "labels", "lists", "rules")
+    return sha256(canonical_json(fixed))
+
+
+def _decision(answer: Json, body: bytes, caller: str) -> Decision:
+    subject, fields = answer["subject"], pick(answer, "id", "created_at", "kind", "decision", "status", "policy")
+    return Decision(
+        **fields,
+        caller=caller,
+        chain=subject["chain"],
+        address=subject["canonical"],
+        generation=answer["as_of"]["generation"],
+        result_sha256=answer["result_sha256"],
+        body=body,
+        attempt_id=answer["attempt_id"],
+        customer_ref=answer["customer_ref"],
+    )
