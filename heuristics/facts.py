@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import duckdb
@@ -60,11 +61,18 @@ class Facts:
 
     @classmethod
     def of(cls, lake: Lake) -> "Facts":
-        """Choose the segments; raises DamagedError for an empty lake."""
+        """Choose the segments; raises DamagedError for an empty lake, or where one does not follow the other."""
         whole = lake.contiguous()
         if whole is None:
             raise DamagedError(f"the lake in {lake.root} is empty; run `tadoru backfill {lake.chain}` first")
-        return cls(lake, tuple(span for span in lake.spans() if span.first >= whole.first))
+        spans = tuple(span for span in lake.spans() if span.first >= whole.first)
+        for before, after in pairwise(spans):
+            if lake.manifest(before).last_hash != lake.manifest(after).prev_hash:
+                raise DamagedError(
+                    f"lake segment {after.name} does not follow block {before.last} of {before.name}: they are of "
+                    f"different branches; run `tadoru backfill {lake.chain}` again, or remove one of them"
+                )
+        return cls(lake, spans)
 
     @property
     def first_height(self) -> int:

@@ -107,11 +107,11 @@ class Base:
         for done, span in enumerate(self.facts.spans):
             self.report("lake", done, len(self.facts.spans))
             self.facts.lake.check_files(span)
-        self.meta()
         self.transactions()
         addresses = check(self.facts, number_all(self.facts, self.report), self.report)
         self.insert("quarantine", quarantined(self.facts, addresses))
         resolved = resolve(self.facts)
+        self.meta(resolved)
         found, pooled = self.clusters(addresses, resolved)
         own = np.arange(len(found.cluster), dtype=np.int32)
         self.flows(addresses, resolved, np.where(found.cluster >= 0, found.cluster, own), pooled)
@@ -125,8 +125,9 @@ class Base:
         self.con.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM rows")  # noqa: S608
         self.con.unregister("rows")
 
-    def meta(self) -> None:
-        """Write what the file is built from."""
+    def meta(self, resolved: Resolved) -> None:
+        """Write what the file is built from, and how many spends the whole lake could not resolve."""
+        unresolved = sum(self.facts.lake.manifest(span).unresolved for span in self.facts.spans)
         facts = {
             "schema_version": SCHEMA_VERSION,
             "chain": self.facts.lake.chain,
@@ -135,7 +136,7 @@ class Base:
             "height": self.facts.height,
             "block_hash": self.facts.lake.manifest(self.facts.spans[-1]).last_hash,
             "rules": json.dumps(rules.versions()),
-            "unresolved": sum(self.facts.lake.manifest(span).unresolved for span in self.facts.spans),
+            "unresolved": unresolved - len(resolved.tx_id),
         }
         values = [str(value) for value in facts.values()]
         self.insert("meta", pa.table({"key": list(facts), "value": values}))

@@ -73,12 +73,20 @@ class Transaction:
 
 
 def transaction(cur: Cursor, lake: Lake, txid: bytes) -> Transaction | None:
-    """Describe a transaction by its hash (internal byte order); None where the index has not seen it."""
+    """Describe a transaction by its hash (internal byte order); None where the index has not seen it.
+
+    Raises DamagedError where the lake no longer has it, or has another in its place since a reorganisation.
+    """
     tx_id = transaction_id(cur, tx_key(txid, lake.secret), txid)
     if tx_id is None:
         return None
     span = _segment(lake, tx_id >> POSITION_BITS)
-    tx = _rows(lake, "tx", span, tx_id)[0]
+    tx = next(iter(_rows(lake, "tx", span, tx_id)), None)
+    if tx is None or tx["txid"] != txid:
+        raise DamagedError(
+            f"transaction {txid[::-1].hex()} is in the index, but no longer in the lake {lake.root}: it was "
+            "reorganised since; run `tadoru index` to publish the lake as it is now"
+        )
     inputs, outputs = (_rows(lake, table, span, tx_id) for table in ("spend", "output"))
     payloads = _payloads(cur, {row["address_id"] for row in inputs + outputs} - {None})
     return Transaction(

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -21,7 +21,7 @@ from store.errors import DiskError, StoreError, disk_error
 from store.files import TEMPORARY, locked, publish, sha256_file, sync_folder, write_atomically
 from store.reader import Reader
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DDL_FILE: Final = Path(__file__).with_name("schema.sql")
 LABELS_MARK: Final = "-- labels ---"
 # Larger than the library's default buffers need not be: sorted runs spill to disk beside the file.
@@ -99,9 +99,12 @@ class Index:
         return self._manifest(self.current_path)
 
     def generations(self) -> list[Generation]:
-        """Every generation that can still be opened, oldest first."""
-        paths = sorted(self.dir.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return [found for path in paths if (found := self._manifest(path)) is not None]
+        """Every generation that this software can open, oldest first."""
+        found = []
+        for path in self._manifests():
+            with suppress(IndexFormatError):
+                found.append(self._manifest(path))
+        return [generation for generation in found if generation is not None]
 
     def generation(self, generation_id: str) -> Generation:
         """Find a generation by its id; raises NoIndexError where it is gone or never was."""
@@ -120,16 +123,29 @@ class Index:
             raise NoIndexError(
                 f"no index in {self.dir}; run `tadoru backfill {self.chain}` and `tadoru index {self.chain}`"
             )
-        for entry in chosen.files:
-            self._check_file(entry)
+        try:
+            return self._open(chosen)
+        except IndexFormatError:
+            # Between reading CURRENT and locking what it names, another one may have gone live and this one away.
+            if generation is not None or self.current() == chosen:
+                raise
+        return self.open()
+
+    def _open(self, chosen: Generation) -> Reader:
+        """Lock a generation, look at its files, and open them."""
         lock = self._share_manifest(chosen)
         try:
+            for entry in chosen.files:
+                self._check_file(entry)
             return Reader([self.dir / entry.name for entry in chosen.files], lock)
         except duckdb.Error as error:
             os.close(lock)
             raise IndexFormatError(
                 f"generation {chosen.id} in {self.dir} can not be opened ({error}); run `tadoru index` to rebuild it"
             ) from error
+        except IndexFormatError:
+            os.close(lock)
+            raise
 
     def verify(self, generation: Generation | None = None) -> None:
         """Compare every file of a generation with its manifest; raises IndexFormatError where one differs."""
@@ -186,15 +202,18 @@ class Index:
                 FileEntry(name, (self.dir / name).stat().st_size, self._known_sha256(name)) for name in files
             )
             generation = Generation(id=generation_id, files=entries, schema_version=SCHEMA_VERSION, **asdict(facts))
-        manifest = generation.to_json().encode()
-        write_atomically(self.dir / f"{generation_id}.json", manifest)
-        write_atomically(self.current_path, manifest)
+        self._write_manifest(self.dir / f"{generation_id}.json", generation)
+        self._write_manifest(self.current_path, generation)
         return generation
 
     def keep(self, generation_id: str) -> None:
         """Keep a generation from being pruned, for as long as records cite it."""
         self.generation(generation_id)
-        write_atomically(self.dir / f"{generation_id}.kept", b"")
+        write_atomically(self.keep_path(generation_id), b"")
+
+    def keep_path(self, generation_id: str) -> Path:
+        """The mark that keeps a generation; without it, it may be pruned."""
+        return self.dir / f"{generation_id}.kept"
 
     def prune(self, keep: int) -> list[str]:
         """Remove old generations: all but the newest `keep`, the live one, those kept and those being read.
@@ -202,36 +221,57 @@ class Index:
         Returns
         -------
         list[str]
-            The ids that were removed. Files shared with a remaining generation stay.
+            The ids that were removed. Files shared with a remaining generation stay. Raises BusyError while
+            an index is being built: its files are not in any manifest yet.
         """
-        live = self.current()
-        old = self.generations()
-        old = old[: max(0, len(old) - keep)]
-        removed = [g.id for g in old if (live is None or g.id != live.id) and self._retire(g)]
-        wanted = {entry.name for g in self.generations() for entry in g.files}
-        wanted |= {entry.name for entry in live.files} if live else set()
-        with write_errors(self.dir):
+        with locked(self.dir / "LOCK", f"the {self.chain} index"), write_errors(self.dir):
+            live = self.current()
+            spared = set() if live is None else {f"{live.id}.json"}
+            paths = self._manifests()
+            old = [path for path in paths[: max(0, len(paths) - keep)] if path.name not in spared]
+            removed = [path.stem for path in old if self._retire(path)]
+            wanted = self._wanted(live)
             for path in self.dir.glob("*.duckdb"):
-                if path.name not in wanted:
+                if wanted is not None and path.name not in wanted:
                     path.unlink()
             sync_folder(self.dir)
         return removed
 
-    def _retire(self, generation: Generation) -> bool:
-        """Remove a generation's manifest unless it is kept or read by someone."""
-        if (self.dir / f"{generation.id}.kept").exists():
-            return False
-        path = self.dir / f"{generation.id}.json"
-        with write_errors(self.dir):
-            handle = os.open(path, os.O_RDONLY)
+    def _manifests(self) -> list[Path]:
+        """Manifests of every generation, oldest first."""
+        return sorted(self.dir.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def _wanted(self, live: Generation | None) -> set[str] | None:
+        """Files that some generation needs, of whatever schema version; None where a manifest does not read."""
+        wanted = {entry.name for entry in live.files} if live else set()
+        for path in self._manifests():
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-            except BlockingIOError:
-                return False
-            finally:
-                os.close(handle)
+                wanted |= {entry["name"] for entry in json.loads(path.read_text())["files"]}
+            except (ValueError, TypeError, KeyError):
+                return None
+        return wanted
+
+    def _retire(self, path: Path) -> bool:
+        """Remove a generation's manifest unless it is kept or read by someone."""
+        if self.keep_path(path.stem).exists():
+            return False
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(handle)
         return True
+
+    def _write_manifest(self, path: Path, generation: Generation) -> None:
+        """Write a manifest unless it says so already: readers hold their lock on the file that is there."""
+        with write_errors(self.dir), suppress(IndexFormatError):
+            if self._manifest(path) == generation:
+                os.utime(path)
+                return
+        write_atomically(path, generation.to_json().encode())
 
     def _share_manifest(self, generation: Generation) -> int:
         """Open and lock the manifest: the shared lock says that the generation is being read."""
@@ -241,6 +281,9 @@ class Index:
         except FileNotFoundError as error:
             raise IndexFormatError(f"{path} is missing; run `tadoru index` to publish again") from error
         fcntl.flock(handle, fcntl.LOCK_SH)
+        if os.fstat(handle).st_nlink == 0:
+            os.close(handle)
+            raise IndexFormatError(f"{path} was pruned while it was opened; run `tadoru index` to publish again")
         return handle
 
     def _check_file(self, entry: FileEntry) -> None:
@@ -256,9 +299,15 @@ class Index:
             )
 
     def _known_sha256(self, name: str) -> str:
-        """SHA-256 of a file, taken from an earlier manifest where one names it."""
-        known = {entry.name: entry.sha256 for g in self.generations() for entry in g.files}
-        return known.get(name) or sha256_file(self.dir / name)
+        """SHA-256 of a file, taken from a manifest where one was written since the file was."""
+        path = self.dir / name
+        written = path.stat().st_mtime_ns
+        for generation in self.generations():
+            if (self.dir / f"{generation.id}.json").stat().st_mtime_ns > written:
+                known = {entry.name: entry.sha256 for entry in generation.files}
+                if name in known:
+                    return known[name]
+        return sha256_file(path)
 
     def _manifest(self, path: Path) -> Generation | None:
         try:

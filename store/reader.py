@@ -33,6 +33,7 @@ _ATTRIBUTED = f"""
     SELECT cluster, (dense_rank() OVER (ORDER BY {_ANSWER}) - 1)::INTEGER AS answer, confidence
     FROM attribution WHERE rank = 0 ORDER BY cluster
 """  # noqa: S608
+_LISTED_CLUSTERS = "tag SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Known:
     """Totals of the clusters with too many flows to add up each time."""
     listings: Mapping[int, tuple[Listing, ...]]
     """Legal listings by address id, past ones included."""
+    dated: Mapping[int, tuple[Listing, ...]]
+    """All listings of the clusters whose best attribution is or was listed, by cluster."""
     entities: Mapping[str, Entity]
     """Every entity of the label version, by its id."""
     first_height: int
@@ -224,12 +227,6 @@ class Reader:
         self._connection.execute(f"SET disabled_optimizers = '{without}'")
 
     def _load_known(self) -> Known:
-        listings: dict[int, list[Listing]] = defaultdict(list)
-        for row in self._connection.execute(
-            "SELECT DISTINCT address_id, list_id, entity_id, listed_from, listed_to FROM tag "
-            "WHERE list_id IS NOT NULL ORDER BY ALL"
-        ).fetchall():
-            listings[row[0]].append(Listing(*row[1:]))
         heights = self._connection.execute("SELECT min(height), count(*) FROM block").fetchone() or (0, 0)
         attributed = self._connection.execute(_ATTRIBUTED).fetchnumpy()
         return Known(
@@ -239,11 +236,21 @@ class Reader:
             confidence=np.asarray(attributed["confidence"]),
             answers=self._load_answers(),
             busy=self._load_busy(),
-            listings={key: tuple(values) for key, values in listings.items()},
+            listings=self._load_listings("address_id", "tag"),
+            dated=self._load_listings("cluster", _LISTED_CLUSTERS),
             entities=self._load_entities(),
             first_height=int(heights[0] or 0),
             block_times=self._column("SELECT time AS x FROM block ORDER BY height"),
         )
+
+    def _load_listings(self, key: str, tags: str) -> dict[int, tuple[Listing, ...]]:
+        listings: dict[int, list[Listing]] = defaultdict(list)
+        for row in self._connection.execute(
+            f"SELECT DISTINCT {key}, list_id, entity_id, listed_from, listed_to FROM {tags} "  # noqa: S608
+            "WHERE list_id IS NOT NULL ORDER BY ALL"
+        ).fetchall():
+            listings[row[0]].append(Listing(*row[1:]))
+        return {key: tuple(values) for key, values in listings.items()}
 
     def _load_answers(self) -> list[Answer]:
         rows = self._connection.execute(f"SELECT {_ANSWER} FROM attribution WHERE rank = 0 GROUP BY ALL ORDER BY ALL")  # noqa: S608
@@ -260,7 +267,7 @@ class Reader:
 
     def _load_entities(self) -> dict[str, Entity]:
         rows = self._connection.execute("SELECT entity_id, name, category, jurisdictions FROM entity")
-        return {row[0]: Entity(*row[:3], tuple(row[3])) for row in rows.fetchall()}
+        return {row[0]: Entity(row[0], row[1], row[2], tuple(row[3])) for row in rows.fetchall()}
 
     def _column(self, sql: str) -> Any:
         return np.asarray(self._connection.execute(sql).fetchnumpy()["x"])

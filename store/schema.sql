@@ -13,7 +13,7 @@
 -- base ------------------------------------------------------------------------------------------------------
 
 CREATE TABLE meta (                       -- superseding: what this file was built from
-    key VARCHAR NOT NULL,                 -- schema_version, chain, network, first_height, height, block_hash, rules, ...
+    key VARCHAR NOT NULL,                 -- schema_version, chain, network, first_height, height, block_hash, rules, unresolved (spends)
     value VARCHAR NOT NULL                -- as text; JSON where structured
 );
 
@@ -71,7 +71,7 @@ CREATE TABLE cluster_edge (               -- superseding, by number: the evidenc
 CREATE TABLE flow (                       -- additive, by cluster: value between a cluster and a counterparty, self-transfers left out
     cluster INTEGER NOT NULL,             -- whose flow
     direction UTINYINT NOT NULL,          -- 0 received, 1 sent
-    counterparty INTEGER NOT NULL,        -- the other cluster; -1 coinbase, -2 CoinJoin, -3 unresolved origin
+    counterparty INTEGER NOT NULL,        -- the other cluster; -1 coinbase, -2 CoinJoin or more than 10,000 pairs of parties, -3 unresolved origin
     value BIGINT NOT NULL,                -- satoshi
     n_tx INTEGER NOT NULL,                -- transactions
     first_tx_id BIGINT NOT NULL,          -- first such transaction
@@ -168,17 +168,18 @@ CREATE TABLE attribution (                -- superseding, by cluster: conclusion
     conflict BOOLEAN NOT NULL             -- two entities with confidence >= 50 in this cluster
 );
 
-CREATE TABLE exposure (                   -- superseding, by cluster: direct flows of the busy clusters with attributed ones
+CREATE TABLE exposure (                   -- superseding, by cluster: direct flows of the busy clusters with other clusters
     cluster INTEGER NOT NULL,             -- a cluster of flow_total; for the others it is added up when asked
     direction UTINYINT NOT NULL,          -- 0 received, 1 sent
     entity_id VARCHAR,                    -- the counterparty; NULL where its tags give no entity
-    category VARCHAR NOT NULL,            -- its category
-    confidence UTINYINT NOT NULL,         -- percent, the best of its attributions
+    category VARCHAR NOT NULL,            -- its category; unattributed: all counterparties that nobody claims
+    confidence UTINYINT NOT NULL,         -- percent, the best of its attributions; 0 where there is none
     value BIGINT NOT NULL,                -- satoshi
     n_tx BIGINT NOT NULL,                 -- transactions, counted once per counterparty
     first_tx_id BIGINT NOT NULL,          -- first such transaction
     last_tx_id BIGINT NOT NULL,           -- last such transaction
     list_id VARCHAR,                      -- the list, where the counterparty is or was listed
     listed_from DATE,                     -- first date on it
-    listed_to DATE                        -- date of removal; NULL: still listed
+    listed_to DATE,                       -- date of removal; NULL: still listed
+    after_designation BOOLEAN NOT NULL    -- dealings with one of its clusters lie within a listing of that cluster
 );

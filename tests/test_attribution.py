@@ -156,3 +156,46 @@ def test_many_claims_keep_the_best(tmp_path: Path, world: World, claims: Claims)
         found = who(reader.cursor(), "c")
     assert [f.entity_id for f in found] == ["e7", "e6", "e5", "e4", "e3"]
     assert all(f.conflict for f in found)
+
+
+def test_own_tag_does_not_hide_the_listing_of_its_cluster(tmp_path: Path, world: World, claims: Claims) -> None:
+    """Where a plain tag names the same party as another member's listing, the listing is said, and first."""
+    claims.tag("a", "garantex", confidence=100)
+    claims.tag("b", "garantex", **LISTED)
+    with indexed(world, tmp_path, claims) as reader:
+        found = who(reader.cursor(), "a")
+    assert [(f.basis, f.confidence, f.conflict) for f in found] == [
+        ("cluster_of_listed_address", 99, False),
+        ("entity_attribution", 100, False),
+    ]
+    assert len(found[0].evidence) == 1
+
+
+def test_own_removal_does_not_hide_what_still_stands(tmp_path: Path, world: World, claims: Claims) -> None:
+    """A party's address was taken off the list, another one of the same wallet was not: it counts as listed."""
+    claims.tag("a", "garantex", **LISTED, listed_to=date(2024, 3, 1))
+    claims.tag("b", "garantex", **LISTED)
+    with indexed(world, tmp_path, claims) as reader:
+        best, own = who(reader.cursor(), "a")
+    assert best.listing is not None
+    assert own.listing is not None
+    assert (best.basis, best.listing.listed_to) == ("cluster_of_listed_address", None)
+    assert (own.basis, own.listing.listed_to) == ("listed_address", date(2024, 3, 1))
+
+
+def test_own_doubtful_tag_does_not_lower_the_clusters(tmp_path: Path, world: World, claims: Claims) -> None:
+    """A weak claim on the address itself leaves a strong one on its cluster as strong as it is."""
+    claims.tag("a", "garantex", confidence=10)
+    claims.tag("b", "garantex", confidence=90)
+    with indexed(world, tmp_path, claims) as reader:
+        assert [f.confidence for f in who(reader.cursor(), "a")] == [89, 10]
+
+
+def test_confidence_is_of_the_tag_that_is_shown(tmp_path: Path, world: World, claims: Claims) -> None:
+    """The chain leads to the tag whose confidence it carries, not to a weaker one of the same party."""
+    claims.tag("a", "garantex", **LISTED | {"confidence": 40})
+    claims.tag("b", "garantex", confidence=100)
+    with indexed(world, tmp_path, claims) as reader:
+        (found,) = who(reader.cursor(), "c")
+    assert (found.tags[0].confidence, found.confidence) == (40, 39)
+    assert found.evidence[-1].to_address.address_id == named("a").id

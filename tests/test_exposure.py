@@ -239,3 +239,80 @@ def test_values_stay_exact_beyond_64_bits(tmp_path: Path) -> None:
         facts = lookup.address(cur, named("x").id)
         assert facts is not None
         assert sum(e.value for e in flows.direct(cur, facts.cluster_id)) == everything - 1
+
+
+def _alike(tmp_path: Path, world: World, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> list[flows.Exposure]:
+    """Exposure of `me`, which must be the same whether added up when asked or when the index was built."""
+    answers = []
+    for busy in (1000, 0):
+        monkeypatch.setattr(generation, "BUSY", busy)
+        with indexed(world, tmp_path / str(busy), claims) as reader:
+            cur = reader.cursor()
+            answers.append(flows.direct(cur, cluster_of(cur, named("me").id)))
+    assert answers[0] == answers[1]
+    return answers[0]
+
+
+def test_unattributed_has_its_own_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First and last of what nobody claims are of those dealings, not of all."""
+    world, claims = World(), Claims()
+    coins = [world.mint(pay(name, 10)) for name in ("k", "x", "k")]
+    for coin in coins:
+        world.spend([coin], pay("me", 10))
+    claims.tag("k", "kraken")
+    found = {e.category: e for e in _alike(tmp_path, world, claims, monkeypatch)}
+    assert (found["exchange"].first_tx_id >> 20, found["exchange"].last_tx_id >> 20) == (3, 5)
+    assert (found["unattributed"].first_tx_id >> 20, found["unattributed"].last_tx_id >> 20) == (4, 4)
+    assert sum(e.share for e in found.values()) <= 1
+
+
+INTERVALS = {
+    "paid while one address was listed, shown is the other's listing": (
+        {"one": [(date(2019, 1, 1), date(2021, 1, 1))], "two": [(date(2022, 1, 1), None)]},
+        True,
+    ),
+    "listed, removed, and listed again: the first time counts": (
+        {"one": [(date(2019, 1, 1), date(2021, 1, 1)), (date(2022, 1, 1), None)]},
+        True,
+    ),
+    "the other's listing says nothing of this one": (
+        {"one": [(date(2022, 1, 1), None)], "three": [(date(2019, 1, 1), None)]},
+        False,
+    ),
+    "ended before": ({"one": [(date(2019, 1, 1), date(2020, 9, 13))]}, False),
+    "not yet begun": ({"one": [(date(2030, 1, 1), None)]}, False),
+}
+
+
+@pytest.mark.parametrize(("intervals", "expected"), INTERVALS.values(), ids=INTERVALS.keys())
+def test_dealings_are_held_against_the_listing_they_fell_in(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    intervals: dict[str, list[tuple[date, date | None]]],
+    expected: bool,
+) -> None:
+    """A party's addresses are listed at different times: each payment counts by the listing of whom it paid."""
+    world, claims = World(), Claims()
+    for name in ("one", "two"):
+        world.spend([world.mint(pay("me", 10))], pay(name, 9))
+    world.mint(pay("three", 1))
+    claims.entity("bad", "sanctioned_entity")
+    for name, dates in intervals.items():
+        for since, until in dates:
+            claims.tag(name, "bad", **LISTED | {"listed_from": since, "listed_to": until})
+    sent = [e for e in _alike(tmp_path, world, claims, monkeypatch) if e.entity_id == "bad"]
+    assert [e.after_designation for e in sent] == [expected]
+
+
+def test_own_dealings_within_an_earlier_listing_are_said(tmp_path: Path) -> None:
+    """A wallet that was listed twice owned its funds as a listed party during the first time too."""
+    world, claims = World(), Claims()
+    world.mint(pay("me", 10))
+    claims.tag("me", "bad", **LISTED | {"listed_from": date(2019, 1, 1), "listed_to": date(2021, 1, 1)})
+    claims.tag("me", "bad", **LISTED | {"listed_from": date(2030, 1, 1)})
+    with indexed(world, tmp_path, claims) as reader:
+        cur, me = reader.cursor(), named("me").id
+        (owned,) = flows.ownership(cur, me, attributions(cur, cluster_of(cur, me), me))
+    assert owned.listing is not None
+    assert owned.listing.listed_to is None
+    assert owned.after_designation

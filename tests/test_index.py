@@ -1,18 +1,20 @@
 """The index directory: generations, the lock, publishing, opening, pruning, and what goes wrong."""
 
+import fcntl
 import json
-import subprocess
-import sys
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from heuristics.generation import build
-from store.errors import BusyError, DamagedError, StoreError
-from store.index import SCHEMA_VERSION, Index, IndexFormatError, NoIndexError, ddl
+from store.errors import BusyError, DamagedError, DiskError, StoreError
+from store.index import SCHEMA_VERSION, Generation, Index, IndexFormatError, NoIndexError, ddl
 from store.lake import Lake
-from tests.lakes import Claims, World, pay
+from tests.disks import read_only, tiny, without_permission
+from tests.lakes import Claims, In, World, pay
 
 
 @pytest.fixture
@@ -162,6 +164,23 @@ def test_only_the_latest_gap_free_run_is_indexed(tmp_path: Path) -> None:
     assert (generation.first_height, generation.height) == (10, 10)
 
 
+def test_history_that_comes_later_resolves_what_was_open(tmp_path: Path) -> None:
+    """Raw blocks of last month first: their open spends are counted, and found once the rest is there."""
+    early, late = World(), World(first_height=3, count=800)
+    coins = early.mint(pay("a", 10), pay("b", 7), pay("c", 1))
+    late.spend([In(coins, 0, resolved=False), In(coins, 1, resolved=False)], pay("x", 15))
+    for _ in range(2):
+        early.mint(pay("y", 1))
+        late.mint(pay("z", 1))
+    index, found = Index(tmp_path), []
+    for world in (late, early):
+        generation = build(world.write(tmp_path), Claims(), index)
+        with index.open() as reader:
+            asked = "SELECT (SELECT value FROM meta WHERE key = 'unresolved'), (SELECT count(*) FROM cluster)"
+            found.append((generation.first_height, *reader.cursor().row(asked)))
+    assert found == [(3, "2", 0), (0, "0", 1)]
+
+
 def test_prune_spares_live_kept_and_read(small: tuple[Lake, Index]) -> None:
     """Pruning removes old generations, never the live one, one being read, or one that was kept."""
     lake, index = small
@@ -193,30 +212,178 @@ def test_reader_can_not_write(small: tuple[Lake, Index]) -> None:
         reader.cursor().execute("DELETE FROM f0.address")
 
 
-_KILLED = """
-import os, sys, threading, time
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from heuristics.generation import build
-from store.index import Index
-from store.lake import Lake
-from tests.lakes import Claims
-threading.Thread(target=lambda: (time.sleep({delay}), os.kill(os.getpid(), 9)), daemon=True).start()
-build(Lake.open(Path({data!r})), Claims("2"), Index(Path({data!r})))
-time.sleep(60)
-"""
+def test_generations_of_other_versions_do_not_stand_in_the_way(small: tuple[Lake, Index]) -> None:
+    """`tadoru index` is the way out of a schema change: old manifests are left alone, and pruned by age."""
+    lake, index = small
+    old = build(lake, Claims("1"), index)
+    for path in (index.dir / f"{old.id}.json", index.current_path):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": SCHEMA_VERSION - 1}))
+    index.keep_path(old.id).touch()
+    new = build(lake, Claims("2"), index)
+    assert index.generations() == [new]
+    assert index.prune(1) == []
+    assert index.has(old.files[1].name)
+    index.keep_path(old.id).unlink()
+    assert index.prune(1) == [old.id]
+    assert {path.name for path in index.dir.glob("*.duckdb")} == {entry.name for entry in new.files}
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.5])
-def test_killed_build_leaves_the_last_generation(small: tuple[Lake, Index], delay: float) -> None:
-    """Kill -9 at any instant: the live generation still opens, and the next build ends as if undisturbed."""
+def test_nothing_is_pruned_beside_a_manifest_that_does_not_read(small: tuple[Lake, Index]) -> None:
+    """Whose files they are can not be known, so they stay."""
+    lake, index = small
+    build(lake, Claims("1"), index)
+    live = build(lake, Claims("2"), index)
+    (index.dir / "unknown.json").write_text("{")
+    index.keep_path("unknown").touch()
+    files = sorted(index.dir.glob("*.duckdb"))
+    assert len(index.prune(1)) == 1
+    assert sorted(index.dir.glob("*.duckdb")) == files
+    assert index.current() == live
+
+
+def test_a_file_that_was_built_again_gets_its_own_sum(small: tuple[Lake, Index]) -> None:
+    """Deleting a damaged file and building again, as the error says, ends with an index that verifies."""
+    lake, index = small
+    before = build(lake, Claims(), index)
+    path = index.dir / before.files[1].name
+    path.unlink()
+
+    def otherwise(con: duckdb.DuckDBPyConnection) -> None:
+        con.execute("INSERT INTO label_meta VALUES ('label_version', 'x')")
+
+    index.write(path.name, "labels", otherwise)
+    build(lake, Claims(), index)
+    index.verify()
+
+
+def test_prune_waits_for_no_build(small: tuple[Lake, Index]) -> None:
+    """Files of a build that is not published yet are in no manifest: pruning beside it is refused."""
+    lake, index = small
+    build(lake, Claims(), index)
+    with index.building(), pytest.raises(BusyError):
+        index.prune(1)
+
+
+def test_publishing_again_leaves_readers_their_lock(small: tuple[Lake, Index]) -> None:
+    """A generation that is read stays, even where the same one was published again meanwhile."""
+    lake, index = small
+    first = build(lake, Claims("1"), index)
+    with index.open():
+        build(lake, Claims("1"), index)
+        build(lake, Claims("2"), index)
+        assert index.prune(1) == []
+    assert index.prune(1) == [first.id]
+
+
+def test_opening_follows_what_goes_live_meanwhile(small: tuple[Lake, Index], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generation that is replaced and pruned between reading CURRENT and opening it is no error."""
+    lake, index = small
+    build(lake, Claims("1"), index)
+    share = Index._share_manifest
+
+    def late(self: Index, generation: Generation) -> int:
+        monkeypatch.setattr(Index, "_share_manifest", share)
+        build(lake, Claims("2"), index)
+        index.prune(1)
+        return share(self, generation)
+
+    monkeypatch.setattr(Index, "_share_manifest", late)
+    with index.open() as reader:
+        assert reader.cursor().row("SELECT value FROM label_meta WHERE key = 'label_version'") == ("2",)
+
+
+def test_a_failed_open_leaves_no_lock(small: tuple[Lake, Index]) -> None:
+    """What could not be opened is not being read."""
+    lake, index = small
+    generation = build(lake, Claims(), index)
+    (index.dir / generation.files[0].name).write_bytes(b"")
+    with pytest.raises(IndexFormatError):
+        index.open()
+    handle = os.open(index.dir / f"{generation.id}.json", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)
+
+
+def test_every_flipped_byte_is_named(small: tuple[Lake, Index]) -> None:
+    """Wherever a published file is changed, verify names the file."""
+    lake, index = small
+    for entry in build(lake, Claims(), index).files:
+        path = index.dir / entry.name
+        whole = path.read_bytes()
+        for at in range(0, len(whole), len(whole) // 7):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+            with pytest.raises(IndexFormatError, match=entry.name):
+                index.verify()
+        path.write_bytes(whole)
+    index.verify()
+
+
+def test_branches_are_not_mixed(tmp_path: Path) -> None:
+    """Segments that do not link, as after half a reorganisation, are refused by name."""
+
+    class Branch(World):
+        """Other blocks at the same heights."""
+
+        def hash_of(self, height: int) -> bytes:
+            return super().hash_of(height + 1000)
+
+    trunk, branch = World(), Branch(first_height=3, count=900)
+    for _ in range(3):
+        trunk.mint(pay("a", 1))
+        branch.mint(pay("b", 1))
+    trunk.write(tmp_path)
+    with pytest.raises(DamagedError, match="000000003-000000005 does not follow block 2"):
+        build(branch.write(tmp_path), Claims(), Index(tmp_path))
+
+
+def lives_on(index: Index, live: Generation) -> bool:
+    """Whether a generation is still the live one and answers."""
+    with index.open() as reader:
+        return index.current() == live and reader.cursor().row("SELECT count(*) FROM block") is not None
+
+
+def test_full_disk_leaves_the_live_generation(tmp_path: Path) -> None:
+    """No space: one error that says so, the live generation answers on, and with space the build succeeds."""
+    with tiny(tmp_path / "disk", 12_000) as disk:
+        lake, index = _on(disk), Index(disk)
+        live = build(lake, Claims("1"), index)
+        ballast = disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(DiskError, match=r"[Nn]o space"):
+            build(lake, Claims("2"), index)
+        assert lives_on(index, live)
+        ballast.unlink()
+        assert build(lake, Claims("2"), index).label_version == "2"
+        index.verify()
+
+
+def test_read_only_disk_is_said_and_can_be_read(tmp_path: Path) -> None:
+    """On a read-only disk the index can be opened, not built or pruned."""
+    with tiny(tmp_path / "disk", 12_000) as disk:
+        lake, index = _on(disk), Index(disk)
+        live = build(lake, Claims("1"), index)
+        with read_only(disk):
+            with pytest.raises(DiskError, match="not writable"):
+                build(lake, Claims("2"), index)
+            with pytest.raises(DiskError, match="not writable"):
+                index.prune(1)
+            assert lives_on(index, live)
+
+
+def test_without_permission_it_is_said(small: tuple[Lake, Index]) -> None:
+    """The same where a user may read, but not write."""
     lake, index = small
     live = build(lake, Claims("1"), index)
-    root, data = str(Path(__file__).parent.parent), str(index.dir.parent.parent)
-    code = _KILLED.format(root=root, data=data, delay=delay)
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == -9
-    found = index.current()
-    assert found is not None
-    assert found.id.startswith(live.id[:-1])
-    index.open().close()
-    assert build(lake, Claims("2"), index).label_version == "2"
+    with without_permission(index.dir):
+        with pytest.raises(DiskError, match="not writable"):
+            build(lake, Claims("2"), index)
+        assert lives_on(index, live)
+
+
+def _on(disk: Path) -> Lake:
+    """The small lake on another disk."""
+    world = World()
+    world.spend([world.mint(pay("a", 100))], pay("b", 90))
+    return world.write(disk)

@@ -118,6 +118,19 @@ def test_transaction_details(tmp_path: Path) -> None:
     assert coinbase.multi_party is None
 
 
+def test_reorganised_transaction_is_not_taken_for_another(tmp_path: Path) -> None:
+    """Where the lake has since got another block at that height, the answer is an error, not its transaction."""
+    old, new = World(), World(count=700)
+    for world in (old, new):
+        for i in range(3):
+            world.mint(pay(f"a{i}", 10))
+    gone = old.blocks[1][0]
+    with indexed(old, tmp_path) as reader:
+        Lake.open(tmp_path).truncate(0)
+        with pytest.raises(DamagedError, match="reorganised"):
+            transaction(reader.cursor(), new.write(tmp_path), gone.txid)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(

@@ -1,7 +1,7 @@
 """Who an address is: what its own tags say, and what its cluster's tags say through the edges between."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -96,6 +96,11 @@ class _ClusterRow:
     listed_to: date | None
     conflict: bool
 
+    @property
+    def listing(self) -> Listing | None:
+        """The legal listing behind the claim; None where there is none."""
+        return Listing(self.list_id, self.entity_id, self.listed_from, self.listed_to) if self.list_id else None
+
 
 def attributions(cur: Cursor, cluster_id: int | None, address_id: int, number: int | None = None) -> list[Attribution]:
     """Conclude who an address is.
@@ -114,16 +119,18 @@ def attributions(cur: Cursor, cluster_id: int | None, address_id: int, number: i
     Returns
     -------
     list[Attribution]
-        Listed now first, then listed once, then by confidence; empty where nobody claims anything. Of a
-        cluster that many entities are claimed for, the best five, marked as a conflict.
+        Listed now first, then listed once, then by confidence; empty where nobody claims anything. What the
+        cluster's tags say of a party that the address's own tags name too is there where it says more: a
+        listing, or more confidence. Of a cluster that many entities are claimed for, the best five, marked as
+        a conflict.
     """
     own = own_tags(cur, address_id)
     found = _from_own(cur.known, own)
     if cluster_id is not None and holds(cur.known.attributed, cluster_id):
-        said = {_party(tag.entity_id, tag.category) for tag in own}
-        claims = _claims(cur, cluster_id)
-        others = [claim for claim in claims if _party(claim[0].entity_id, claim[0].category) not in said]
-        found += _from_cluster(cur, others, cluster_id, _number(cur, address_id) if number is None else number)
+        said = {_party(a.entity_id, a.category): a for a in found}
+        claims = [claim for claim in _claims(cur, cluster_id) if _adds(claim[0], said)]
+        others = _from_cluster(cur, claims, cluster_id, _number(cur, address_id) if number is None else number)
+        found += [other for other in others if _adds(other, said)]
     return _judged(found)
 
 
@@ -167,9 +174,8 @@ def _from_cluster(cur: Cursor, claims: Sequence[tuple[_ClusterRow, Tag]], root: 
     chains = chains_of(cur, paths, number)
     found = []
     for (row, tag), edges, chain in zip(claims, paths, chains, strict=True):
-        listed = Listing(row.list_id, row.entity_id, row.listed_from, row.listed_to) if row.list_id else None
-        basis = CLUSTER_LISTED if listed else ENTITY
-        conclusion = _conclusion(cur.known, [tag], basis, certainty(edges, row.confidence), listed)
+        basis = CLUSTER_LISTED if row.listing else ENTITY
+        conclusion = _conclusion(cur.known, [tag], basis, certainty(edges, row.confidence), row.listing)
         found.append(replace(conclusion, n_tags=row.n_tags, evidence=tuple(chain), conflict=row.conflict))
     return found
 
@@ -222,6 +228,14 @@ def _claimed(attribution: Attribution) -> int:
 def _party(entity_id: str | None, category: str) -> tuple[str, str]:
     """What makes two tags agree: the entity, or the category where no entity is named."""
     return (entity_id, "") if entity_id is not None else ("", category)
+
+
+def _adds(claim: _ClusterRow | Attribution, said: Mapping[tuple[str, str], Attribution]) -> bool:
+    """Whether a claim says more of a party than the address's own tags do."""
+    own = said.get(_party(claim.entity_id, claim.category))
+    if own is None:
+        return True
+    return (_listed_rank(claim.listing), -claim.confidence) < (_listed_rank(own.listing), -own.confidence)
 
 
 def _listed_rank(listing: Listing | None) -> int:

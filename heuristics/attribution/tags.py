@@ -44,29 +44,47 @@ WITH speaking AS (
 )
 SELECT cluster,
        row_number() OVER (
-           PARTITION BY cluster ORDER BY standing, surest DESC, n_tags DESC, entity_id NULLS LAST, category
+           PARTITION BY cluster ORDER BY standing, confidence DESC, n_tags DESC, entity_id NULLS LAST, category
        ) - 1 AS rank,
-       entity_id, category, surest, tag_id, number, address_id, n_tags, list_id, listed_from, listed_to, conflict
+       entity_id, category, confidence, tag_id, number, address_id, n_tags, list_id, listed_from, listed_to, conflict
 FROM judged
 ORDER BY cluster, rank
 """
-# The listing shown is one that stands, else the earliest.
+# The listing shown is one that stands, else the earliest; dealings are held against every listing of the
+# cluster they were with, as overlaps() in exposure.flows does.
 _EXPOSURE = """
 INSERT INTO exposure
-WITH summed AS (
-    SELECT f.cluster, f.direction, a.entity_id, a.category, max(a.confidence) AS confidence,
-           sum(f.value)::BIGINT AS value, sum(f.n_tx)::BIGINT AS n_tx, min(f.first_tx_id) AS first_tx_id,
-           max(f.last_tx_id) AS last_tx_id,
+WITH dealt AS (
+    FROM base.flow SEMI JOIN (SELECT DISTINCT cluster FROM base.flow_total) busy USING (cluster)
+    WHERE counterparty >= 0
+), day AS (
+    SELECT height, DATE '1970-01-01' + (time // 86400)::INTEGER AS day FROM base.block
+), listed AS (
+    SELECT DISTINCT cluster, coalesce(listed_from, DATE '0001-01-01') AS since,
+           coalesce(listed_to, DATE '9999-12-31') AS until
+    FROM tag SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)
+    WHERE list_id IS NOT NULL
+), within AS (
+    SELECT DISTINCT f.cluster, f.direction, f.counterparty
+    FROM dealt f JOIN listed l ON l.cluster = f.counterparty
+    JOIN day first ON first.height = f.first_tx_id >> 20 JOIN day last ON last.height = f.last_tx_id >> 20
+    WHERE last.day >= l.since AND first.day < l.until
+), summed AS (
+    SELECT f.cluster, f.direction, a.entity_id, coalesce(a.category, 'unattributed') AS category,
+           coalesce(max(a.confidence), 0) AS confidence, sum(f.value)::BIGINT AS value, sum(f.n_tx)::BIGINT AS n_tx,
+           min(f.first_tx_id) AS first_tx_id, max(f.last_tx_id) AS last_tx_id,
            arg_min(
                {'list_id': a.list_id, 'since': a.listed_from, 'until': a.listed_to},
                (a.listed_to IS NOT NULL, coalesce(a.listed_from, DATE '0001-01-01'), a.list_id)
-           ) FILTER (a.list_id IS NOT NULL) AS listing
-    FROM (FROM base.flow SEMI JOIN (SELECT DISTINCT cluster FROM base.flow_total) busy USING (cluster)) f
-    JOIN attribution a ON a.cluster = f.counterparty AND a.rank = 0
-    GROUP BY f.cluster, f.direction, a.entity_id, a.category
+           ) FILTER (a.list_id IS NOT NULL) AS listing,
+           bool_or(w.cluster IS NOT NULL) AS after_designation
+    FROM dealt f
+    LEFT JOIN attribution a ON a.cluster = f.counterparty AND a.rank = 0
+    LEFT JOIN within w ON (w.cluster, w.direction, w.counterparty) = (f.cluster, f.direction, f.counterparty)
+    GROUP BY ALL
 )
 SELECT cluster, direction, entity_id, category, confidence, value, n_tx, first_tx_id, last_tx_id, listing.list_id,
-       listing.since, listing.until
+       listing.since, listing.until, after_designation
 FROM summed
 ORDER BY cluster, direction, category, entity_id
 """

@@ -30,7 +30,8 @@ class Shape(NamedTuple):
     `mode` is the most frequent output value (the largest of several), `n_mode` how often; `tiers` counts the
     values seen at least twice, `repeated` the outputs that have one; `in_top` is the number of inputs of the
     busiest input address; `entrants` counts the inputs worth 100 to 110,000 satoshi more than the mode.
-    OP_RETURN outputs do not count.
+    OP_RETURN outputs do not count. Of the inputs whose origin is unresolved (`unknown` many) each may be
+    another party's: they count as different addresses, and for no value.
     """
 
     t: Longs
@@ -48,6 +49,7 @@ class Shape(NamedTuple):
     tiers: Longs
     repeated: Longs
     entrants: Longs
+    unknown: Longs
 
 
 class Verdicts(NamedTuple):
@@ -108,20 +110,23 @@ def _measure_values(values: Longs, row: Longs) -> None:
 @kernel
 def _measure(chunk: Chunk, which: Longs) -> Longs:
     """One row of measures per candidate, in the order of Shape."""
-    out = np.zeros((len(which), 15), np.int64)
+    out = np.zeros((len(which), 16), np.int64)
     for k in range(len(which)):
         t, row = which[k], out[k]
         i0, i1, o0, o1 = chunk.in_start[t], chunk.in_start[t + 1], chunk.out_start[t], chunk.out_start[t + 1]
         paid = chunk.out_number[o0:o1] >= 0
         values = np.sort(chunk.out_value[o0:o1][paid])
-        spent = chunk.spend_value[i0:i1]
+        known = chunk.spend_number[i0:i1] >= 0
+        spent = chunk.spend_value[i0:i1][known]
         row[0], row[1], row[2] = t, i1 - i0, len(values)
-        row[3], row[5] = _distinct(np.sort(chunk.spend_number[i0:i1]))
+        row[15] = i1 - i0 - len(spent)
+        row[3], row[5] = _distinct(np.sort(chunk.spend_number[i0:i1][known]))
+        row[3] += row[15]
         row[4] = _distinct(np.sort(chunk.out_number[o0:o1][paid]))[0]
-        row[6], row[7] = spent.min(), spent.max()
         if len(values) > 0:
             row[8], row[9] = values[0], values.sum()
         _measure_values(values, row)
+        row[6], row[7] = (spent.min(), spent.max()) if len(spent) > 0 else (row[10], row[10])
         row[14] = ((spent >= row[10] + 100) & (spent <= row[10] + 110_000)).sum()
     return out
 
@@ -185,8 +190,9 @@ def _whirlpool(s: Shape) -> Flags:
     pool = np.isin(s.mode, [100_000, 1_000_000, 5_000_000, 50_000_000])
     equal = (s.n_in == s.n_out) & (s.n_mode == s.n_out) & (s.n_in >= 5) & (s.n_in <= 8)  # noqa: PLR2004
     apart = (s.in_addresses == s.n_in) & (s.out_addresses == s.n_out)
-    paid = (s.in_least >= s.mode) & (s.in_most <= s.mode + 110_000) & (s.entrants >= 1) & (s.entrants <= 4)  # noqa: PLR2004
-    found: Flags = pool & equal & apart & paid
+    paid = (s.in_least >= s.mode) & (s.in_most <= s.mode + 110_000)
+    entered = (s.entrants + s.unknown >= 1) & (s.entrants <= 4)  # noqa: PLR2004
+    found: Flags = pool & equal & apart & paid & entered
     return found
 
 

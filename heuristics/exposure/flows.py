@@ -18,11 +18,13 @@ UNRESOLVED: Final = -3
 PSEUDO: Final = {COINBASE: "mined", COINJOIN: "coinjoin", UNRESOLVED: "unresolved"}
 UNATTRIBUTED: Final = "unattributed"
 SHARE_UNIT: Final = Decimal("0.000001")
+_NOBODY: Final = Answer(None, UNATTRIBUTED, None), 0
 
 _FLOW = "SELECT direction, counterparty, value, n_tx, first_tx_id, last_tx_id FROM flow WHERE cluster = ?"
 _BUSY = (
     "SELECT direction, entity_id, category, list_id, listed_from, listed_to, value, n_tx, first_tx_id, "
-    "last_tx_id, confidence FROM exposure WHERE cluster = ? ORDER BY direction, value DESC, category, entity_id"
+    "last_tx_id, confidence, after_designation FROM exposure WHERE cluster = ? "
+    "ORDER BY direction, category = 'unattributed', value DESC, category, entity_id"
 )
 
 
@@ -30,8 +32,9 @@ _BUSY = (
 class Exposure:
     """Value between a wallet and one kind of counterparty; satoshi, seconds since 1970 UTC, percent.
 
-    `share` is of everything the wallet received, or sent, self-transfers left out. `after_designation` says
-    that dealings lie within the listing; where there were several before, within and after, it says so too.
+    `share` is of everything the wallet received, or sent, self-transfers left out. `listing` is one that stands
+    where the party has several. `after_designation` says that dealings lie within any listing of the cluster
+    they were with; where there were some before and some after, but none within, it says so too.
     """
 
     direction: str
@@ -78,7 +81,7 @@ class Counterparty:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """All flow of one direction with one attributed party."""
+    """All flow of one direction with one attributed party, or with all clusters that nobody claims."""
 
     direction: int
     answer: Answer
@@ -87,6 +90,7 @@ class _Named:
     first_tx_id: int
     last_tx_id: int
     confidence: int
+    after_designation: bool
 
 
 def direct(cur: Cursor, cluster_id: int) -> list[Exposure]:
@@ -99,13 +103,11 @@ def direct(cur: Cursor, cluster_id: int) -> list[Exposure]:
     totals, named = _of_busy(cur, cluster_id) if cluster_id in known.busy else _added_up(cur, cluster_id)
     found = []
     for direction in (0, 1):
-        mine = [row for row in named if row.direction == direction]
         sides = [total for total in totals if total.direction == direction]
         whole = sum(total.value for total in sides)
-        explained = sum(row.value for row in mine), sum(row.n_tx for row in mine)
-        found += [_attributed(known, row, whole) for row in mine]
-        found += [_rest(known, total, whole, explained if total.kind == 0 else (0, 0)) for total in sides]
-    return [exposure for exposure in found if exposure.n_tx > 0]
+        found += [_party(known, row, whole) for row in named if row.direction == direction]
+        found += [_pseudo(known, total, whole) for total in sides if total.kind in PSEUDO]
+    return found
 
 
 def _of_busy(cur: Cursor, cluster_id: int) -> tuple[Sequence[Total], Sequence[_Named]]:
@@ -125,16 +127,31 @@ def _added_up(cur: Cursor, cluster_id: int) -> tuple[Sequence[Total], Sequence[_
         kind = min(other, 0)
         before = totals.get((direction, kind))
         totals[direction, kind] = Total(direction, kind, *_plus(before, sums))
-        who = answer_for(cur.known, other)
-        if who is not None:
-            answer, confidence = who
-            key = direction, answer.entity_id, answer.category
-            earlier = named.get(key)
-            sure = max(confidence, earlier.confidence if earlier else 0)
-            kept = earlier.answer if earlier and _stands(earlier.answer, answer) else answer
-            named[key] = _Named(direction, kept, *_plus(earlier, sums), sure)
-    rows = sorted(named.values(), key=lambda row: (-row.value, row.answer.category, row.answer.entity_id or ""))
+        if other in PSEUDO:
+            continue
+        answer, confidence = answer_for(cur.known, other) or _NOBODY
+        key = direction, answer.entity_id, answer.category
+        earlier = named.get(key)
+        sure = max(confidence, earlier.confidence if earlier else 0)
+        kept = earlier.answer if earlier and _stands(earlier.answer, answer) else answer
+        within = _within(cur.known, other, *sums[2:]) or (earlier is not None and earlier.after_designation)
+        named[key] = _Named(direction, kept, *_plus(earlier, sums), sure, within)
+    rows = sorted(named.values(), key=_row_order)
     return sorted(totals.values(), key=lambda total: -total.kind), rows
+
+
+def _row_order(row: _Named) -> tuple[bool, int, str, str]:
+    who = row.answer
+    return who.category == UNATTRIBUTED, -row.value, who.category, who.entity_id or ""
+
+
+def _within(known: Known, other: int, first_tx_id: int, last_tx_id: int) -> bool:
+    """Whether dealings with a cluster overlap any of its listings."""
+    listings = known.dated.get(other, ())
+    if not listings:
+        return False
+    times = block_time_of(known, first_tx_id), block_time_of(known, last_tx_id)
+    return any(overlaps(listing, *times) for listing in listings)
 
 
 def _plus(before: Total | _Named | None, sums: Sequence[int]) -> tuple[int, int, int, int]:
@@ -176,12 +193,19 @@ def ownership(cur: Cursor, address_id: int, found: Sequence[Attribution]) -> lis
     return [
         Exposure(
             direction, "ownership", a.category, a.entity_id, a.name, a.jurisdictions, value, Decimal(1), n_tx,
-            *dates, *times, a.confidence, a.listing, a.listing is not None and overlaps(a.listing, *times),
+            *dates, *times, a.confidence, a.listing,
+            any(overlaps(one, *times) for one in _all_listings(cur, address_id, a)),
         )
         for a in found
         for direction, value, n_tx in sides
         if n_tx
     ]  # fmt: skip
+
+
+def _all_listings(cur: Cursor, address_id: int, found: Attribution) -> list[Listing]:
+    """The listing a conclusion shows, and what other intervals the address itself was listed for."""
+    own = (one for one in cur.known.listings.get(address_id, ()) if one.entity_id == found.entity_id)
+    return [] if found.listing is None else [found.listing, *own]
 
 
 def counterparties(
@@ -217,8 +241,8 @@ def overlaps(listing: Listing, first_time: int, last_time: int) -> bool:
     return last >= (listing.listed_from or last) and first < (listing.listed_to or date.max)
 
 
-def _attributed(known: Known, row: _Named, whole: int) -> Exposure:
-    """One row of the exposure table as an answer."""
+def _party(known: Known, row: _Named, whole: int) -> Exposure:
+    """Flow with one party, or with nobody known, as an answer."""
     answer = row.answer
     entity = known.entities.get(answer.entity_id or "")
     times = block_time_of(known, row.first_tx_id), block_time_of(known, row.last_tx_id)
@@ -238,23 +262,22 @@ def _attributed(known: Known, row: _Named, whole: int) -> Exposure:
         last_time=times[1],
         confidence=row.confidence,
         listing=answer.listing,
-        after_designation=answer.listing is not None and overlaps(answer.listing, *times),
+        after_designation=row.after_designation,
     )
 
 
-def _rest(known: Known, total: Total, whole: int, explained: tuple[int, int]) -> Exposure:
-    """What is left of one kind of counterparty after the attributed ones."""
-    value = total.value - explained[0]
+def _pseudo(known: Known, total: Total, whole: int) -> Exposure:
+    """Flow with one of the counterparties that are no cluster."""
     return Exposure(
         direction=DIRECTIONS[total.direction],
         kind="direct",
-        category=PSEUDO.get(total.kind, UNATTRIBUTED),
+        category=PSEUDO[total.kind],
         entity_id=None,
         name=None,
         jurisdictions=(),
-        value=value,
-        share=share_of(value, whole),
-        n_tx=total.n_tx - explained[1],
+        value=total.value,
+        share=share_of(total.value, whole),
+        n_tx=total.n_tx,
         first_tx_id=total.first_tx_id,
         last_tx_id=total.last_tx_id,
         first_time=block_time_of(known, total.first_tx_id),
