@@ -4,7 +4,7 @@ Everything is filed in one transaction with its audit row. Nothing is changed af
 later screening is a row of its own.
 """
 
-import secrets
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ class Key:
 
 def new_id(prefix: str) -> str:
     """Return `prefix_` and a ULID: 48 bits of milliseconds, then 80 random bits."""
-    number = (int(datetime.now(UTC).timestamp() * 1000) << 80) | secrets.randbits(80)
+    number = (int(datetime.now(UTC).timestamp() * 1000) << 80) | random.getrandbits(80)
     return f"{prefix}_" + "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
