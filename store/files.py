@@ -3,14 +3,16 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from store.errors import BusyError, disk_error
 
 TEMPORARY = ".tmp"
-_CHUNK = 1 << 20
+_PATIENCE_S, _POLL_S = 10.0, 0.02
 
 
 def sync_folder(folder: Path) -> None:
@@ -48,6 +50,8 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.write(data)
         publish(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise disk_error(f"writing {path}", error) from error
 
 
@@ -78,3 +82,32 @@ def locked(path: Path, what: str) -> Iterator[None]:
             msg = f"{what} is being written by another process (lock {path}): wait for it to end"
             raise BusyError(msg) from error
         yield
+
+
+def present(path: Path) -> IO[bytes]:
+    """Show that this process is at work, until the file is closed or the process ends; see `wait_alone`."""
+    file = path.open("a+b")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def wait_alone(path: Path, what: str) -> None:
+    """Wait for the helpers of a killed process to end, which they do by themselves.
+
+    Raises
+    ------
+    BusyError
+        One has not ended in time.
+    """
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise disk_error(f"locking {path}", error) from error
+    with file:
+        for _ in range(int(_PATIENCE_S / _POLL_S)):
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(_POLL_S)
+    msg = f"{what} is still being written by a helper of a process that was killed (lock {path}): end it"
+    raise BusyError(msg)

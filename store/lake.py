@@ -13,18 +13,28 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chains.blocks import Blocks, Span, Table
-from chains.ids import SECRET_BYTES
+from chains.ids import SECRET_BYTES, key_of
 from store.errors import DamagedError, StoreError, disk_error
-from store.files import TEMPORARY, locked, publish, sha256_file, sync_folder, write_atomically
+from store.files import (
+    TEMPORARY,
+    locked,
+    present,
+    publish,
+    sha256_file,
+    sync_folder,
+    wait_alone,
+    write_atomically,
+)
 from store.registry import CHAINS
 
 SCHEMA_VERSION = 1
@@ -75,7 +85,8 @@ class Lake:
             facts = json.loads(path.read_text())
             version, network = facts["schema_version"], facts["network"]
             secret = bytes.fromhex((root / "secret").read_text())
-        except (OSError, ValueError, KeyError) as error:
+            key_of(secret)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             msg = f"{path} or the secret beside it is unreadable ({error}): restore them from a backup"
             raise DamagedError(msg) from error
         if version != SCHEMA_VERSION:
@@ -88,10 +99,8 @@ class Lake:
         """Open the lake, or make an empty one; raises StoreError where it is of another network."""
         root = data_dir / "lake" / chain
         if not (root / "lake.json").exists():
-            secret = secret or secrets.token_bytes(SECRET_BYTES)
-            write_atomically(root / "secret", secret.hex().encode(), mode=0o600)
-            facts = {"schema_version": SCHEMA_VERSION, "chain": chain, "network": network}
-            write_atomically(root / "lake.json", json.dumps(facts, indent=2).encode())
+            with locked(root / "LOCK", f"the {chain} lake"):
+                _found(root, chain, network, secret or secrets.token_bytes(SECRET_BYTES))
         lake = cls.open(data_dir, chain)
         if lake.network != network:
             msg = f"the lake in {data_dir} holds network {lake.network}, the source is {network}: use another --data"
@@ -102,13 +111,20 @@ class Lake:
     def writing(self) -> Iterator[None]:
         """Be the only writer; leftovers of a killed one are cleared away first."""
         with locked(self.root / "LOCK", f"the {self.chain} lake"):
-            self._sweep()
+            wait_alone(self.root / "WORKERS", f"the {self.chain} lake")
+            try:
+                self._sweep()
+            except OSError as error:
+                raise disk_error(f"clearing leftovers away from {self.root}", error) from error
             yield
+
+    def join_writers(self) -> IO[bytes]:
+        """Write as a helper of the process that is `writing`, until the returned file is closed or this one ends."""
+        return present(self.root / "WORKERS")
 
     def spans(self) -> list[Span]:
         """Committed segments in order; raises DamagedError where two overlap."""
-        names = (path.stem for path in (self.root / _SEGMENT).glob("*.json"))
-        spans = sorted(Span(*map(int, name.split("-"))) for name in names)
+        spans = sorted(_span_of(path) for path in (self.root / _SEGMENT).glob("*.json"))
         for before, after in pairwise(spans):
             if after.first <= before.last:
                 msg = f"lake segments {before.name} and {after.name} overlap in {self.root}: remove one and run verify"
@@ -130,11 +146,15 @@ class Lake:
     def manifest(self, span: Span) -> Manifest:
         """The commit record of a segment; raises DamagedError where it does not read."""
         path = self.root / _SEGMENT / f"{span.name}.json"
+        tables = {table.name for table in self.tables}
         try:
-            return Manifest(**json.loads(path.read_bytes()))
+            manifest = Manifest(**json.loads(path.read_bytes()))
+            if manifest.span != span or set(manifest.rows) != tables or set(manifest.sha256) != tables:
+                raise ValueError("it is not about this segment and these tables")  # noqa: TRY301
         except (OSError, ValueError, TypeError) as error:
             msg = f"{path} is unreadable ({error}): remove it and backfill heights {span.first} to {span.last} again"
             raise DamagedError(msg) from error
+        return manifest
 
     def path(self, table: str, span: Span) -> Path:
         """The file of one table's segment."""
@@ -148,7 +168,7 @@ class Lake:
         """One table's segment as Arrow; raises DamagedError where it does not read."""
         path = self.path(table, span)
         try:
-            return pq.read_table(path, columns=columns, partitioning=None)
+            return pq.read_table(path, columns=columns, partitioning=None, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
             msg = f"{path} is unreadable ({error}): {self._repair(span)}"
             raise DamagedError(msg) from error
@@ -159,19 +179,20 @@ class Lake:
         Raises
         ------
         StoreError
-            The disk is full or read-only; nothing was added.
+            The disk is full or read-only, or some of the heights are there already; nothing was added.
         """
         span = blocks.span
+        for there in self.spans():
+            if there.first <= span.last and span.first <= there.last:
+                msg = f"{self.root} holds heights of {span.name} already (segment {there.name}): truncate it first"
+                raise StoreError(msg)
         rows, sums = {}, {}
         try:
             for table in self.tables:
                 path = self.path(table.name, span)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
-                _write_table(blocks.tables[table.name], table, temporary)
+                sums[table.name] = _publish_table(blocks.tables[table.name], table, path)
                 rows[table.name] = blocks.tables[table.name].num_rows
-                sums[table.name] = sha256_file(temporary)
-                publish(temporary, path)
             hashes = blocks.prev_hash[::-1].hex(), blocks.last_hash[::-1].hex()
             manifest = Manifest(*span, *hashes, blocks.unresolved, rows, sums)
             write_atomically(self.root / _SEGMENT / f"{span.name}.json", json.dumps(asdict(manifest)).encode())
@@ -182,11 +203,14 @@ class Lake:
     def truncate(self, height: int) -> list[Span]:
         """Remove every segment that holds `height` or more; the removed spans, highest first."""
         removed = [span for span in reversed(self.spans()) if span.last >= height]
-        for span in removed:
-            (self.root / _SEGMENT / f"{span.name}.json").unlink()
-        if removed:
-            sync_folder(self.root / _SEGMENT)
-            self._sweep()
+        try:
+            for span in removed:
+                (self.root / _SEGMENT / f"{span.name}.json").unlink()
+            if removed:
+                sync_folder(self.root / _SEGMENT)
+                self._sweep()
+        except OSError as error:
+            raise disk_error(f"removing segments from {self.root}", error) from error
         return removed
 
     def check_files(self, span: Span) -> None:
@@ -214,6 +238,38 @@ class Lake:
             for path in (self.root / table.name).glob("*.parquet"):
                 if path.stem not in committed:
                     path.unlink()
+
+
+def _found(root: Path, chain: str, network: str, secret: bytes) -> None:
+    """Write what makes a folder a lake, unless another process just did."""
+    if not (root / "lake.json").exists():
+        write_atomically(root / "secret", secret.hex().encode(), mode=0o600)
+        facts = {"schema_version": SCHEMA_VERSION, "chain": chain, "network": network}
+        write_atomically(root / "lake.json", json.dumps(facts, indent=2).encode())
+
+
+def _span_of(path: Path) -> Span:
+    """The span that a manifest is named for."""
+    first, dash, last = path.stem.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        msg = f"{path} is no manifest of a segment: it does not belong here, remove it"
+        raise DamagedError(msg)
+    return Span(int(first), int(last))
+
+
+def _publish_table(rows: pa.Table, table: Table, path: Path) -> str:
+    """Write one Parquet file whole or not at all; its SHA-256."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        _write_table(rows, table, temporary)
+        digest = sha256_file(temporary)
+        publish(temporary, path)
+    except OSError:
+        # A partial file would keep a full disk full.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return digest
 
 
 def _write_table(rows: pa.Table, table: Table, path: Path) -> None:

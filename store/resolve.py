@@ -6,9 +6,13 @@ from chains.blocks import Blocks, Span
 from store.lake import Lake
 
 _SPENT = """
-WITH origin AS (
-    SELECT tx.tx_key, output.vout, output.value, output.script_type, output.address_id
-    FROM tx JOIN output USING (tx_id)
+WITH source AS (
+    SELECT tx_id, tx_key FROM tx WHERE tx_key IN (SELECT prev_tx_key FROM own_spend)
+), origin AS (
+    SELECT source.tx_key, output.vout, output.value, output.script_type, output.address_id
+    FROM source JOIN output USING (tx_id)
+    -- Two early pairs of coinbases share a txid: the later one replaced the other.
+    QUALIFY row_number() OVER (PARTITION BY source.tx_key, output.vout ORDER BY source.tx_id DESC) = 1
 )
 SELECT own_spend.* REPLACE (
     origin.value AS value,

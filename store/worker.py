@@ -5,14 +5,19 @@ start at once and inherit no threads.
 """
 
 import multiprocessing
+import os
+import threading
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import IO
 
 from chains.blocks import Source, Span
 from store.lake import Lake, Manifest
 from store.resolve import resolve
 
 _job: tuple[Source, Lake]  # set once per worker process, so that spans travel and sources do not
+_presence: IO[bytes]  # tells the next writer that this process has not ended yet
 
 
 def context() -> BaseContext:
@@ -27,9 +32,19 @@ def prepare() -> None:
 
 
 def start(source: Source, lake: Lake) -> None:
-    """Remember what this worker process works on."""
-    global _job  # noqa: PLW0603
+    """Remember what this worker process works on; end with the process that started it, however that ends."""
+    global _job, _presence  # noqa: PLW0603
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _presence = lake.join_writers()
     _job = (source, lake)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """Wait for the parent to end, and end too: a queue that nobody fills any more would be waited on for ever."""
+    parent.join()
+    os._exit(1)
 
 
 def work(span: Span) -> Manifest:

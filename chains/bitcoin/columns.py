@@ -67,11 +67,22 @@ def run_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return sums
 
 
+def frame_bytes(n_tx: np.ndarray) -> np.ndarray:
+    """Bytes of each block before its first transaction: the header and the transaction count."""
+    frames: np.ndarray = HEADER_BYTES + np.where(n_tx < 253, 1, np.where(n_tx < 0x10000, 3, 5))
+    return frames
+
+
 @kernel
 def _keys_at(key: np.ndarray, buf: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
     """SipHash of the 32 bytes at each place."""
     for i in range(len(places)):
         out[i] = siphash24(key, buf, places[i], 32)
+
+
+def tx_keys(key: np.ndarray, txids: np.ndarray) -> np.ndarray:
+    """`tx_key` of consecutive txids, uint8 (n_tx * 32,); int64."""
+    return _tx_keys(key, txids, np.arange(len(txids) // 32) * 32)
 
 
 def _tx_keys(key: np.ndarray, buf: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -97,8 +108,7 @@ def _block(d: Decoded) -> list[pa.Array]:
     headers = d.buf[d.starts[:, None] + np.arange(HEADER_BYTES)]
     sizes = d.sizes.astype(np.int64)
     n_tx = np.diff(d.found.block_tx)
-    count_bytes = np.where(n_tx < 253, 1, np.where(n_tx < 0x10000, 3, 5))
-    weights = run_sums(_weights(d.found), d.found.block_tx) + 4 * (HEADER_BYTES + count_bytes)
+    weights = run_sums(_weights(d.found), d.found.block_tx) + 4 * frame_bytes(n_tx)
     coinbase_in = d.found.tx_in[d.found.block_tx[:-1]]
     at, size = d.found.inputs.script_start[coinbase_in], d.found.inputs.script_size[coinbase_in]
 
@@ -141,7 +151,7 @@ def _tx(d: Decoded, key: np.ndarray, tx_ids: np.ndarray) -> list[pa.Array]:
     return [
         pa.array(tx_ids),
         _hash_column(d.txids),
-        pa.array(_tx_keys(key, d.txids, np.arange(len(tx_ids)) * 32)),
+        pa.array(tx_keys(key, d.txids)),
         pa.array(tx.version),
         pa.array(tx.locktime),
         pa.array(tx.size),

@@ -13,13 +13,13 @@ def subsidy(height: int, network: str) -> int:
 
 
 def target_of(bits: int) -> int:
-    """The proof-of-work target that the header's compact form stands for (0 where it is invalid)."""
+    """The proof-of-work target that the header's compact form stands for (0 where it is negative or overflows)."""
     exponent, mantissa = bits >> 24, bits & 0x007FFFFF
-    if bits & 0x00800000:
-        return 0
-    return mantissa << 8 * (exponent - 3) if exponent > 3 else mantissa >> 8 * (3 - exponent)
+    target = mantissa << 8 * (exponent - 3) if exponent > 3 else mantissa >> 8 * (3 - exponent)
+    return 0 if bits & 0x00800000 or target >> 256 else target
 
 
 def work_of(bits: int) -> int:
-    """Expected number of hashes to find a block at this target."""
-    return (1 << 256) // (target_of(bits) + 1)
+    """Expected number of hashes to find a block at this target (0 where no hash meets it)."""
+    target = target_of(bits)
+    return (1 << 256) // (target + 1) if target else 0

@@ -1,6 +1,7 @@
 """Raw blocks and what they spend → verified Arrow tables: the path that every Bitcoin source shares."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from chains.bitcoin.wire import HEADER_BYTES, Structure, scan
 from chains.blocks import Blocks, Span
 from chains.errors import VerificationError
 from chains.ids import key_of
+from chains.kernels import i64, kernel
 
 
 class Records(NamedTuple):
@@ -35,7 +37,7 @@ class Undo(NamedTuple):
 def join_records(parts: Sequence[bytes]) -> Records:
     """Lay byte strings one after the other."""
     sizes = np.fromiter((len(part) for part in parts), np.int64, len(parts))
-    starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
+    starts = np.cumsum(sizes) - sizes
     # A bytearray, because kernels are compiled once more for read-only memory.
     return Records(np.frombuffer(bytearray().join(parts), np.uint8), starts, sizes)
 
@@ -79,8 +81,13 @@ def decode(blocks: Records, undo: Undo | None, place: tuple[int, str], secret: b
         A block does not parse.
     VerificationError
         A block contradicts its header, its neighbours or its undo data.
+    ValueError
+        There are no blocks, or not one undo record for each.
     """
     first_height = place[0]
+    if not len(blocks.starts):
+        msg = "there are no blocks to decode"
+        raise ValueError(msg)
     found = scan(*blocks)
     block_hashes = _check_headers(blocks, place)
     txids = _check_transactions(blocks, found, first_height)
@@ -99,7 +106,7 @@ def decode(blocks: Records, undo: Undo | None, place: tuple[int, str], secret: b
         proofs=_proofs(key_of(secret), blocks.buf, found),
         coins=coins,
         spent=spent,
-        fees=_check_values(found, coins, place),
+        fees=check_values(found, coins, place),
     )
     span = Span(first_height, first_height + len(blocks.starts) - 1)
     start = int(blocks.starts[0])
@@ -166,39 +173,67 @@ def _proofs(key: np.ndarray, buf: np.ndarray, found: Structure) -> Proofs:
     return proofs
 
 
-def _check_values(found: Structure, coins: Prevouts | None, place: tuple[int, str]) -> np.ndarray | None:
-    """Fees in satoshi per transaction (0 for coinbases), or None without prevouts."""
-    first_height, network = place
-    for what, values in (("creates", found.outputs.value), ("spends", None if coins is None else coins.value)):
-        if values is not None and len(values) and not 0 <= values.min() <= values.max() <= consensus.MAX_MONEY:
-            msg = f"a transaction in blocks {first_height} and up {what} an impossible value"
-            raise VerificationError(msg)
+@kernel
+def _first_impossible(values: np.ndarray, offsets: np.ndarray, limit: int) -> int:
+    """The first run `values[offsets[i]:offsets[i + 1]]` with a value or a sum outside of 0 to `limit`; -1 if none."""
+    for i in range(len(offsets) - 1):
+        total = i64(0)
+        for k in range(offsets[i], offsets[i + 1]):
+            total += values[k]
+            if values[k] < 0 or values[k] > limit or total > limit:
+                return i
+    return -1
+
+
+def check_values(found: Structure, coins: Prevouts | None, place: tuple[int, str]) -> np.ndarray | None:
+    """Fees in satoshi per transaction (0 for coinbases), or None without prevouts.
+
+    Raises
+    ------
+    VerificationError
+        Blocks and what they are said to spend do not add up.
+    """
+    _check_range("creates", found.outputs.value, found.tx_out, found, place[0])
     if coins is None:
         return None
-    n_blocks = len(found.block_tx) - 1
     coinbase = found.block_tx[:-1]
     spends = np.zeros(len(found.tx.n_in) + 1, np.int64)
     counts = found.tx.n_in.astype(np.int64)
     counts[coinbase] = 0
     np.cumsum(counts, out=spends[1:])
+    _check_range("spends", coins.value, spends, found, place[0])
     created = run_sums(found.outputs.value, found.tx_out)
     fees: np.ndarray = run_sums(coins.value, spends) - created
     fees[coinbase] = 0
     if (fees < 0).any():
-        tx = int(np.argmax(fees < 0))
-        block = int(np.searchsorted(found.block_tx, tx, "right")) - 1
         msg = (
-            f"transaction {tx - found.block_tx[block]} of block {first_height + block} creates more than it "
-            "spends: the undo data or the prevouts do not belong to this block"
+            f"{_name(found, int(np.argmax(fees < 0)), place[0])} creates more than it spends: the undo data or the "
+            "prevouts do not belong to this block"
         )
         raise VerificationError(msg)
-    block_fees = run_sums(fees, found.block_tx)
-    for b in range(n_blocks):
-        limit = consensus.subsidy(first_height + b, network) + int(block_fees[b])
-        if int(created[coinbase[b]]) > limit:
-            msg = (
-                f"the coinbase of block {first_height + b} creates {created[coinbase[b]]} satoshi, "
-                f"more than subsidy and fees ({limit})"
-            )
-            raise VerificationError(msg)
+    _check_coinbases(created[coinbase], run_sums(fees, found.block_tx), place)
     return fees
+
+
+def _check_range(what: str, values: np.ndarray, offsets: np.ndarray, found: Structure, first_height: int) -> None:
+    """Every value, and their sum in every transaction, is money that can exist."""
+    tx = _first_impossible(values, offsets, consensus.MAX_MONEY)
+    if tx >= 0:
+        msg = f"{_name(found, tx, first_height)} {what} an impossible value"
+        raise VerificationError(msg)
+
+
+def _check_coinbases(created: np.ndarray, fees: np.ndarray, place: tuple[int, str]) -> None:
+    """No block creates more than its subsidy and fees."""
+    first_height, network = place
+    for height, value, fee in zip(count(first_height), created.tolist(), fees.tolist(), strict=False):
+        limit = consensus.subsidy(height, network) + fee
+        if value > limit:
+            msg = f"the coinbase of block {height} creates {value} satoshi, more than subsidy and fees ({limit})"
+            raise VerificationError(msg)
+
+
+def _name(found: Structure, tx: int, first_height: int) -> str:
+    """A transaction of the run by its place in the chain."""
+    block = int(np.searchsorted(found.block_tx, tx, "right")) - 1
+    return f"transaction {tx - found.block_tx[block]} of block {first_height + block}"

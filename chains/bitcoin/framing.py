@@ -8,6 +8,7 @@ raw zeros on disk, so after the XOR it reads as the key.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -29,9 +30,13 @@ class Mask:
 
     @classmethod
     def of(cls, folder: Path) -> "Mask":
-        """Read `xor.dat`; raises FormatError where it has the wrong length."""
+        """Read `xor.dat`; raises FormatError where it has the wrong length, SourceError where it can not be read."""
         path = folder / "xor.dat"
-        key = path.read_bytes() if path.exists() else bytes(XOR_BYTES)
+        try:
+            key = path.read_bytes() if path.exists() else bytes(XOR_BYTES)
+        except OSError as error:
+            msg = f"can not read {path}: {error.strerror}"
+            raise SourceError(msg) from error
         if len(key) != XOR_BYTES:
             msg = f"{path} has {len(key)} bytes, not {XOR_BYTES}: copy it again from the node"
             raise FormatError(msg)
@@ -69,6 +74,14 @@ class RecordFile:
             raise SourceError(msg) from error
         self.size = os.fstat(self._fd).st_size
 
+    def __enter__(self) -> Self:
+        """Give the file itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
     def close(self) -> None:
         """Give the file back."""
         os.close(self._fd)
@@ -90,9 +103,17 @@ class RecordFile:
         self.read_into(out, start)
         return out.tobytes()
 
-    def _is_tail(self, start: int) -> bool:
-        """Whether only pre-allocated zeros follow (raw on disk, before the XOR)."""
-        return not any(os.pread(self._fd, 64, start))
+    def is_unwritten(self, start: int, size: int) -> bool:
+        """Whether a place holds nothing but pre-allocated zeros (raw on disk, before the XOR)."""
+        return not os.pread(self._fd, size, start).strip(b"\0")
+
+    def _check_tail(self, start: int) -> None:
+        """Behind the first pre-allocated zeros there may be nothing else."""
+        for at in range(start, self.size, _TILE_BYTES):
+            # Looked at twice, because a node may have gone on to write at `start`.
+            if not self.is_unwritten(at, _TILE_BYTES) and self.is_unwritten(start, FRAME_BYTES):
+                msg = f"{self.path} holds zeros at byte {start} and data behind them: damaged; copy it again"
+                raise FormatError(msg)
 
     def frames(self, network: Network, trailer: int) -> list[Frame]:
         """Every record of the file, in order.
@@ -115,7 +136,10 @@ class RecordFile:
             msg = f"{self.path} is empty: copy it again, or remove it if the node has no such file"
             raise FormatError(msg)
         frames, pos = [], 0
-        while pos + FRAME_BYTES <= self.size and not self._is_tail(pos):
+        while pos < self.size and not self.is_unwritten(pos, FRAME_BYTES):
+            if pos + FRAME_BYTES > self.size:
+                msg = f"{self.path} ends in the middle of a record at byte {pos}: copy it again"
+                raise FormatError(msg)
             head = self.read(pos, FRAME_BYTES)
             size = int.from_bytes(head[4:], "little")
             if head[:4] != network.magic:
@@ -130,6 +154,7 @@ class RecordFile:
                 raise FormatError(msg)
             frames.append(Frame(pos + FRAME_BYTES, size))
             pos = after
+        self._check_tail(pos)
         return frames
 
     def _refuse(self, magic: bytes, pos: int, network: Network) -> None:

@@ -1,12 +1,10 @@
 """Block headers → the best chain: by accumulated work, whatever order the blocks arrived in."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chains.bitcoin import consensus
 from chains.errors import SourceError
-
-BIP34_VERSION = 2
-NULL_HASH = bytes(32)
 
 
 class Stored(NamedTuple):
@@ -23,6 +21,8 @@ class Chain(NamedTuple):
 
     first_height: int
     blocks: list[Stored]
+    detached: list[Stored]
+    """The heaviest run of blocks beside a chain from genesis whose oldest block has no parent among those found."""
 
 
 def coinbase_height(script: bytes) -> int | None:
@@ -32,53 +32,49 @@ def coinbase_height(script: bytes) -> int | None:
     size = script[0]
     if 0x51 <= size <= 0x60:  # OP_1 … OP_16, as regtest chains start
         return size - 0x50
-    if size > 5 or size == 0 or len(script) < 1 + size:
+    if not 1 <= size <= 4 or len(script) < 1 + size:
         return None
-    return int.from_bytes(script[1 : 1 + size], "little", signed=True)
+    height = int.from_bytes(script[1 : 1 + size], "little", signed=True)
+    return height if height >= 0 else None
 
 
-def best_chain(found: list[Stored], first_height: int | None, genesis: bytes) -> Chain:
+def best_chain(found: list[Stored], height_of: Callable[[Stored], int | None], genesis: bytes) -> Chain:
     """The chain with most work among `found`; of two with equal work, the one whose tip came first.
 
-    `first_height` is the height of the oldest block where that is not genesis (a pruned or partial
-    source); None where it is not known, which is an error only if it is needed.
+    It starts at genesis where that is among `found`. Where it is not (a pruned or partial source), `height_of`
+    tells the height of the oldest block, or None where it is not known.
 
     Raises
     ------
     SourceError
-        No block can be placed.
+        The height of the oldest block is not known.
     """
-    children: dict[bytes, list[int]] = {}
     known = {block.block_hash for block in found}
+    children: dict[bytes, list[int]] = {}
     for i, block in enumerate(found):
         children.setdefault(block.prev_hash, []).append(i)
     roots = [i for i, block in enumerate(found) if block.prev_hash not in known]
-    tip, parents = _heaviest(found, children, roots)
-    path = []
-    at: int | None = tip
-    while at is not None:
-        path.append(found[at])
-        at = parents[at]
-    path.reverse()
-    if path[0].block_hash == genesis:
-        return Chain(0, path)
+    from_genesis = [i for i in roots if found[i].block_hash == genesis]
+    if from_genesis:
+        others = [i for i in roots if i not in from_genesis]
+        detached = _heaviest(found, children, others) if others else []
+        return Chain(0, _heaviest(found, children, from_genesis), detached)
+    path = _heaviest(found, children, roots)
+    first_height = height_of(path[0])
     if first_height is None:
         msg = (
             f"the oldest block found, {path[0].block_hash[::-1].hex()}, is not genesis and its height is not known: "
             "give the blocks before it too, or say its height (--start)"
         )
         raise SourceError(msg)
-    return Chain(first_height, path)
+    return Chain(first_height, path, [])
 
 
-def _heaviest(
-    found: list[Stored], children: dict[bytes, list[int]], roots: list[int]
-) -> tuple[int, dict[int, int | None]]:
-    """Index of the tip with most work below any root, and every visited block's parent index."""
+def _heaviest(found: list[Stored], children: dict[bytes, list[int]], roots: list[int]) -> list[Stored]:
+    """The path from one of the roots to the tip with most work, oldest block first."""
     parents: dict[int, int | None] = dict.fromkeys(roots)
     queue = [(root, consensus.work_of(found[root].bits)) for root in roots]
-    best = (-1, 0)
-    tip = roots[0]
+    best, tip = (-1, 0), roots[0]
     for i, work in queue:
         if (work, -i) > best:
             best, tip = (work, -i), i
@@ -86,4 +82,10 @@ def _heaviest(
             if child not in parents:
                 parents[child] = i
                 queue.append((child, work + consensus.work_of(found[child].bits)))
-    return tip, parents
+    path = []
+    at: int | None = tip
+    while at is not None:
+        path.append(found[at])
+        at = parents[at]
+    path.reverse()
+    return path

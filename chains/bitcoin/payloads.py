@@ -10,12 +10,20 @@ from chains.bitcoin.script import (
     OP_RETURN,
     P2PK,
     P2PK_UNCOMPRESSED,
+    P2PKH,
+    P2SH,
+    P2TR,
+    P2WPKH,
+    P2WSH,
     UNCOMPRESSED_KEY,
     Scripts,
     compressed_key,
     payload_place,
 )
+from chains.ids import siphash24
 from chains.kernels import i64, kernel
+
+_LONGEST_TEMPLATE = 64  # bytes; P2PK with a compressed key has 35
 
 
 class Rows(NamedTuple):
@@ -101,3 +109,59 @@ def distinct_addresses(outputs: Scripts, spent: Scripts | None) -> list[pa.Array
         pa.array(rows.kind[:kept]),
         pa.BinaryArray.from_buffers(pa.binary(), kept, [None, offsets, payload]),
     ]
+
+
+def ids_of(key: np.ndarray, kinds: np.ndarray, payloads: pa.ChunkedArray) -> np.ndarray:
+    """The address_id that each row of the `address` table must have, int64; `key` as in `chains.ids.key_of`."""
+    whole = payloads.combine_chunks()
+    sizes = np.asarray([len(payload) for payload in whole.to_pylist()], np.int64)
+    blob = np.frombuffer(bytearray().join(whole.to_pylist()), np.uint8)
+    ids = np.empty(len(kinds), np.int64)
+    _hash_payloads(key, kinds.astype(np.int64), blob, sizes, ids)
+    return ids
+
+
+@kernel
+def _hash_payloads(key: np.ndarray, kinds: np.ndarray, blob: np.ndarray, sizes: np.ndarray, ids: np.ndarray) -> None:
+    """Hash the script around each payload; payloads lie one after the other in `blob`."""
+    script = np.empty(_LONGEST_TEMPLATE, np.uint8)
+    at = 0
+    for i in range(len(kinds)):
+        size = sizes[i]
+        before, after = _around(kinds[i])
+        if before == 0 or before + size + after > len(script):
+            ids[i] = siphash24(key, blob, at, size)
+        else:
+            _put_around(kinds[i], size, script)
+            for k in range(size):
+                script[before + k] = blob[at + k]
+            ids[i] = siphash24(key, script, 0, before + size + after)
+        at += size
+
+
+@kernel
+def _around(kind: int) -> tuple[int, int]:
+    """Bytes of a locking script before and after its payload."""
+    if kind == P2PKH:
+        return 3, 2
+    if kind == P2SH:
+        return 2, 1
+    if kind in (P2WPKH, P2WSH, P2TR):
+        return 2, 0
+    if kind == P2PK:
+        return 1, 1
+    return 0, 0
+
+
+@kernel
+def _put_around(kind: int, size: int, script: np.ndarray) -> None:
+    """Write what stands around a payload of `size` bytes."""
+    if kind == P2PKH:
+        script[0], script[1], script[2] = 0x76, 0xA9, size
+        script[3 + size], script[4 + size] = 0x88, 0xAC
+    elif kind == P2SH:
+        script[0], script[1], script[2 + size] = 0xA9, size, 0x87
+    elif kind == P2PK:
+        script[0], script[1 + size] = size, 0xAC
+    else:
+        script[0], script[1] = (0x51 if kind == P2TR else 0), size

@@ -13,7 +13,7 @@ import numpy as np
 from chains.bitcoin.datadir import height_of_block
 from chains.bitcoin.decode import decode_blocks
 from chains.bitcoin.headers import Stored, best_chain
-from chains.bitcoin.networks import NETWORKS, Network
+from chains.bitcoin.networks import NETWORKS, Network, network_named
 from chains.bitcoin.wire import HEADER_BYTES, scan
 from chains.blocks import Blocks, Span, Tip
 from chains.errors import FormatError, SourceError
@@ -43,11 +43,19 @@ class RawSource:
         SourceError, FormatError
             Nothing there, garbage, blocks whose height can not be known, or of another network.
         """
-        raw = {sha256d_bytes(block[:HEADER_BYTES]): block for file in _files(path) for block in _blocks_in(file)}
+        raw: dict[bytes, bytes] = {}
+        chosen = network_named(network) if network else None
+        for file in _files(path):
+            said, blocks = _blocks_in(file)
+            if said is not None and chosen not in (None, said):
+                msg = f"{file} holds blocks of network {said.name}, not {chosen.name}"
+                raise SourceError(msg)
+            chosen = chosen or said
+            raw |= {sha256d_bytes(block[:HEADER_BYTES]): block for block in blocks}
         if not raw:
             msg = f"{path} holds no raw blocks"
             raise SourceError(msg)
-        chosen = NETWORKS[network] if network else _network_of(raw)
+        chosen = chosen or _network_of(raw)
         placed = _place(raw, chosen, first_height)
         heights = sorted(placed)
         return cls(path, chosen.name, {h: raw[placed[h]] for h in heights}, {h: placed[h] for h in heights})
@@ -96,28 +104,33 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _blocks_in(path: Path) -> list[bytes]:
-    """Every raw block of one file; raises FormatError where it is something else."""
-    data = path.read_bytes()
+def _blocks_in(path: Path) -> tuple[Network | None, list[bytes]]:
+    """Every raw block of one file, and the network where it says it; raises FormatError where it is something else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        msg = f"can not read {path}: {error.strerror}"
+        raise SourceError(msg) from error
+    network = next((n for n in NETWORKS.values() if data.startswith(n.magic)), None)
     if data and _HEX.issuperset(data[:4096]):
         try:
             parts = [bytes.fromhex(line) for line in data.decode("ascii").split()]
         except (UnicodeDecodeError, ValueError) as error:
             msg = f"{path} starts as hexadecimal text but is not: {error}"
             raise FormatError(msg) from error
-    elif any(data.startswith(network.magic) for network in NETWORKS.values()):
+    elif network is not None:
         parts = _framed(path, data)
     else:
         parts = [data]
     for number, part in enumerate(parts):
         _check_block(path, number, part)
-    return parts
+    return network, parts
 
 
 def _framed(path: Path, data: bytes) -> list[bytes]:
     """Blocks with magic and size before each, as in a `blk` file without XOR."""
     magic, parts, pos = data[:4], [], 0
-    while pos + _FRAME <= len(data) and any(data[pos : pos + _FRAME]):
+    while any(data[pos : pos + _FRAME]):
         size = int.from_bytes(data[pos + 4 : pos + _FRAME], "little")
         if data[pos : pos + 4] != magic or pos + _FRAME + size > len(data):
             msg = f"{path} is cut off or damaged at byte {pos}: copy it again"
@@ -147,11 +160,24 @@ def _network_of(raw: dict[bytes, bytes]) -> Network:
 def _place(raw: dict[bytes, bytes], network: Network, first_height: int | None) -> dict[int, bytes]:
     """Height → block hash. Runs of linked blocks are placed one by one, the one with most blocks first."""
     stored = {h: Stored(h, b[4:36], int.from_bytes(b[72:76], "little"), (0, 0, 0)) for h, b in raw.items()}
+    told: list[bytes] = []
+
+    def height_of(root: Stored) -> int | None:
+        if root.prev_hash == network.genesis_hash:
+            return 1
+        height = height_of_block(raw[root.block_hash])
+        if height is not None or first_height is None:
+            return height
+        told.append(root.block_hash)
+        if len(told) > 1:
+            one, other = (block_hash[::-1].hex() for block_hash in told)
+            msg = f"neither {one} nor {other} says its height, nor builds on the other: give one of them at a time"
+            raise SourceError(msg)
+        return first_height
+
     placed: dict[int, bytes] = {}
     for run in sorted(_linked(stored), key=len, reverse=True):
-        root = next(block for block in run if block.prev_hash not in stored)
-        height = 1 if root.prev_hash == network.genesis_hash else height_of_block(raw[root.block_hash])
-        chain = best_chain(run, first_height if height is None else height, network.genesis_hash)
+        chain = best_chain(run, height_of, network.genesis_hash)
         for height, block in enumerate(chain.blocks, chain.first_height):
             placed.setdefault(height, block.block_hash)
     return dict(sorted(placed.items()))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chains.bitcoin.tables import ScriptType
+from chains.bitcoin.wire import read_u32
 from chains.ids import siphash24
 from chains.kernels import i64, kernel
 
@@ -40,31 +41,61 @@ class Scripts(NamedTuple):
 
 
 @kernel
+def read_push(buf: np.ndarray, pos: int, end: int) -> tuple[int, int]:
+    """The push at `pos` of a script: (start, length) of its data, length -1 where it is no push."""
+    op = i64(buf[pos])
+    if op <= 0x4B:
+        start, size = pos + 1, op
+    elif op == 0x4C and pos + 2 <= end:
+        start, size = pos + 2, i64(buf[pos + 1])
+    elif op == 0x4D and pos + 3 <= end:
+        start, size = pos + 3, i64(buf[pos + 1]) | (i64(buf[pos + 2]) << 8)
+    elif op == 0x4E and pos + 5 <= end:
+        start, size = pos + 5, i64(read_u32(buf, pos + 1))
+    elif op == 0x4F or 0x51 <= op <= 0x60:
+        start, size = pos + 1, 0
+    else:
+        return pos, -1
+    return (start, size) if start + size <= end else (pos, -1)
+
+
+@kernel
 def _is_key(buf: np.ndarray, at: int, size: int) -> bool:
     """Whether bytes have the form of a public key."""
-    head = buf[at]
     if size == COMPRESSED_KEY:
-        return head in (2, 3)
-    return size == UNCOMPRESSED_KEY and head in (4, 6, 7)
+        return buf[at] in (2, 3)
+    return size == UNCOMPRESSED_KEY and buf[at] in (4, 6, 7)
+
+
+@kernel
+def _small_number(buf: np.ndarray, pos: int) -> tuple[int, int]:
+    """A number from 1 to 20 in its shortest form: (number, next position), or (0, pos)."""
+    op = i64(buf[pos])
+    if 0x51 <= op <= 0x60:
+        return op - 0x50, pos + 1
+    if op == 1 and 17 <= buf[pos + 1] <= 20:
+        return i64(buf[pos + 1]), pos + 2
+    return 0, pos
 
 
 @kernel
 def _is_multisig(buf: np.ndarray, start: int, size: int) -> bool:
-    """OP_m <key>…<key> OP_n OP_CHECKMULTISIG with 1 ≤ m ≤ n ≤ 16."""
-    end = start + size
-    if size < 37 or buf[end - 1] != 0xAE:
+    """<m> <key>…<key> <n> OP_CHECKMULTISIG with 1 ≤ m ≤ n ≤ 20."""
+    last = start + size - 1
+    if size < 37 or buf[last] != 0xAE:
         return False
-    m, n = i64(buf[start]) - 0x50, i64(buf[end - 2]) - 0x50
-    if not 1 <= m <= n <= 16:
-        return False
-    pos, keys = start + 1, 0
-    while pos < end - 2:
-        length = i64(buf[pos])
-        if pos + 1 + length > end - 2 or not _is_key(buf, pos + 1, length):
-            return False
-        pos += 1 + length
+    m, pos = _small_number(buf, start)
+    keys = 0
+    while pos < last:
+        at, length = read_push(buf, pos, last)
+        if length < 0 or not _is_key(buf, at, length):
+            break
+        pos = at + length
         keys += 1
-    return keys == n
+    if pos >= last:
+        return False
+    n, pos = _small_number(buf, pos)
+    return pos == last and 1 <= m <= n == keys
 
 
 @kernel

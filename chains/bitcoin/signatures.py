@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chains.bitcoin.script import COMPRESSED_KEY, UNCOMPRESSED_KEY, compressed_key
+from chains.bitcoin.script import COMPRESSED_KEY, UNCOMPRESSED_KEY, compressed_key, read_push
 from chains.bitcoin.tables import Sighash, WitnessKind
 from chains.bitcoin.wire import InputColumns, read_compact
 from chains.ids import siphash24
@@ -62,23 +62,6 @@ def _signature_bit(buf: np.ndarray, at: int, size: int, schnorr: bool) -> int:
             return DEFAULT_BIT
         return sighash_bit(i64(buf[at + SCHNORR])) if size == SCHNORR + 1 else 0
     return sighash_bit(i64(buf[at + size - 1])) if _is_der(buf, at, size) else 0
-
-
-@kernel
-def read_push(buf: np.ndarray, pos: int, end: int) -> tuple[int, int]:
-    """The push at `pos` of a script: (start, length) of its data, length -1 where it is no push."""
-    op = i64(buf[pos])
-    if op <= 0x4B:
-        start, size = pos + 1, op
-    elif op == 0x4C and pos + 2 <= end:
-        start, size = pos + 2, i64(buf[pos + 1])
-    elif op == 0x4D and pos + 3 <= end:
-        start, size = pos + 3, i64(buf[pos + 1]) | (i64(buf[pos + 2]) << 8)
-    elif op == 0x4F or 0x51 <= op <= 0x60:
-        start, size = pos + 1, 0
-    else:
-        return pos, -1
-    return (start, size) if start + size <= end else (pos, -1)
 
 
 @kernel

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chains.bitcoin.consensus import MAX_MONEY
 from chains.bitcoin.wire import TRUNCATED, Structure, read_compact, read_i64
 from chains.errors import VerificationError
 from chains.kernels import i64, kernel
@@ -21,7 +22,7 @@ TRAILING = 103
 MEANINGS = {
     TRUNCATED: "ends in the middle of a field",
     WRONG_COUNT: "does not have one spent output for each input of its block",
-    BAD_NUMBER: "holds a number that is too large",
+    BAD_NUMBER: "holds an amount above 21 million coins",
     TRAILING: "has bytes left over",
 }
 _NOT_A_NUMBER = -1
@@ -68,9 +69,9 @@ def decompress_amount(x: int) -> int:
         n = x + 1
     for _ in range(exponent):
         n *= 10
-        if n > 2_100_000_000_000_000:
+        if n > MAX_MONEY:
             return -1
-    return n
+    return n if n <= MAX_MONEY else -1
 
 
 @kernel
@@ -219,7 +220,12 @@ def read_prevouts(
     ------
     VerificationError
         Naming the block (its number in this run).
+    ValueError
+        There is not one record for each block.
     """
+    if len(starts) != len(found.block_tx) - 1:
+        msg = f"{len(starts)} undo records for {len(found.block_tx) - 1} blocks"
+        raise ValueError(msg)
     n_spends = int(found.tx_in[-1]) - len(starts)
     room = 3 * int(sizes.clip(0).sum()) + 67
     coins = Prevouts(
