@@ -21,6 +21,7 @@ R = TypeVar("R")
 
 _HERE = Path(__file__).parent
 _MARK = b"chains.kernels import"
+_CHOSEN: str = config.CACHE_DIR  # type: ignore[attr-defined]  # NUMBA_CACHE_DIR, as numba has read it
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -45,8 +46,7 @@ def _cache_folder(package: Path) -> str:
             if _MARK in text or path == Path(__file__):
                 digest.update(str(path.relative_to(folder)).encode() + b"\0" + text)
     own = package / "__pycache__" if os.access(package, os.W_OK) else Path.home() / ".cache" / "tadoru" / package.name
-    base = os.environ.get("NUMBA_CACHE_DIR") or own
-    return str(Path(base) / f"kernels-{digest.hexdigest()[:16]}")
+    return str(Path(_CHOSEN or own) / f"kernels-{digest.hexdigest()[:16]}")
 
 
 @kernel

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 32 * 1024 * 1024  # raw block bytes per segment: some 60,000 transactions, 300 MB while decoding
 
+MAX_REORG = 1000  # blocks; deeper than any that a network survived, so a wrong source can not wipe a lake
+
 Report = Callable[["Progress"], None]
 
 
@@ -107,10 +109,35 @@ def _drop_stale(source: Source, lake: Lake) -> int:
             fork = span.first
     if fork is None:
         return 0
+    _refuse_another_chain(source, lake, fork)
     removed = lake.truncate(fork)
     blocks = sum(span.last - span.first + 1 for span in removed)
     log.warning("the source's chain differs from height %d on: %d blocks removed from the lake", fork, blocks)
     return blocks
+
+
+def _refuse_another_chain(source: Source, lake: Lake, fork: int) -> None:
+    """Raise StoreError where so much differs that the source is no later state of the same chain."""
+    stale = next(span for span in lake.spans() if span.first >= fork)
+    stored = lake.read("block", stale, ["hash"])["hash"].to_pylist()
+    same = 0
+    while same < len(stored) and _known_hash(source, stale.first + same) == stored[same]:
+        same += 1
+    depth = lake.spans()[-1].last - stale.first - same + 1
+    if depth > MAX_REORG:
+        msg = (
+            f"the source's chain differs from the lake's from height {stale.first + same} on, {depth} blocks deep; a "
+            f"reorganisation is at most {MAX_REORG}. It is another chain or a stale copy: use another --data directory"
+        )
+        raise StoreError(msg)
+
+
+def _known_hash(source: Source, height: int) -> bytes | None:
+    """Hash that the source has at a height; None where it has none, as loose blocks may."""
+    try:
+        return source.block_hash(height)
+    except SourceError:
+        return None
 
 
 def _agrees(source: Source, lake: Lake, span: Span) -> bool | None:
@@ -118,10 +145,9 @@ def _agrees(source: Source, lake: Lake, span: Span) -> bool | None:
     height = min(span.last, source.tip().height)
     if height < max(span.first, source.first_height):
         return None
-    try:
-        known = source.block_hash(height)
-    except SourceError:
-        return None  # loose blocks need not hold every height
+    known = _known_hash(source, height)
+    if known is None:
+        return None
     stored: bytes = lake.read("block", span, ["hash"])["hash"][height - span.first].as_py()
     return stored == known
 

@@ -191,6 +191,19 @@ def test_a_deep_reorganisation(tmp_path: Path, source: DatadirSource, whole: Lak
     assert_same_rows(lake, whole)
 
 
+def test_another_chain_does_not_replace_the_lake(
+    tmp_path: Path, source: DatadirSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deeper than any reorganisation, it is another chain or a stale copy: refused, and the lake stays as it was."""
+    monkeypatch.setattr("store.backfill.MAX_REORG", len(B) - COMMON - 1)
+    lake = new(tmp_path / "data")
+    backfill(DatadirSource.open(write(tmp_path / "b", [FilePair.of(B)])), lake)
+    before = contents(lake.root)
+    with pytest.raises(StoreError, match=f"from height {COMMON} on, {len(B) - COMMON} blocks deep"):
+        backfill(source, lake)
+    assert contents(lake.root) == before
+
+
 def test_a_reorganisation_below_what_is_asked_for(tmp_path: Path, source: DatadirSource) -> None:
     """Stale segments go even where other heights were asked for: they are not facts any more."""
     lake = new(tmp_path / "data")

@@ -7,6 +7,7 @@ from heuristics.generation import build as build_generation
 from service.commands.common import chosen, lake_of
 from service.console import Console, progress
 from store import verify as lake_check
+from store.errors import BusyError
 from store.index import Generation, Index, IndexFormatError
 from store.labels import Labels
 from store.lake import Lake
@@ -19,7 +20,7 @@ def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
     generation = publish(lake_of(settings.data), settings.data)
     same_base = before is not None and before.files[0] == generation.files[0]
     said = "nothing changed" if before == generation else "labels only" if same_base else "base and labels"
-    removed = Index(settings.data).prune(settings.keep_generations) if prune else []
+    removed = _pruned(settings.data, settings.keep_generations) if prune else []
     console.answer(
         {**_facts(generation), "built": said, "pruned": removed},
         [
@@ -31,6 +32,14 @@ def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
             "next: tadoru screen ADDRESS, or tadoru serve",
         ],
     )
+
+
+def _pruned(data: Path, keep: int) -> list[str]:
+    """Remove old generations; none where another build has begun: it is published already, pruning can wait."""
+    try:
+        return Index(data).prune(keep)
+    except BusyError:
+        return []
 
 
 def _live(data: Path) -> Generation | None:
