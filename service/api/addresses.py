@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service import reading
+from service.answers import Json
 from service.api import reads
 from service.api.wire import (
     DEFAULT_PAGE,
@@ -16,8 +17,11 @@ from service.api.wire import (
     StrictRoute,
     ask,
     page,
+    pinned_page,
     read_cursor,
 )
+from service.desk import Desk
+from service.live import Question
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["reads"])
 ADDRESS = "/addresses/{chain}/{address}"
@@ -52,8 +56,12 @@ def counterparties(
     cursor: Cursor = None,
 ) -> Response:
     """List the other ends of the cluster's flows, largest value first."""
-    place = read_cursor(cursor, 3)
-    return ask(request, chain, lambda question, _: page(*reading.counterparties(question, address, limit, place)))
+    place = read_cursor(cursor, 4)
+
+    def pinned(question: Question, _: Desk) -> Json:
+        return pinned_page(question, place, lambda after: reading.counterparties(question, address, limit, after))
+
+    return ask(request, chain, pinned)
 
 
 @router.get(ADDRESS + "/transactions", response_model=reads.AddressTransactionPage, operation_id="address_transactions")
@@ -101,8 +109,12 @@ def cluster_addresses(
     cursor: Cursor = None,
 ) -> Response:
     """List a cluster's addresses."""
-    place = read_cursor(cursor)
-    return ask(request, chain, lambda question, _: page(*reading.members(question, member, limit, place)))
+    place = read_cursor(cursor, 2)
+
+    def pinned(question: Question, _: Desk) -> Json:
+        return pinned_page(question, place, lambda after: reading.members(question, member, limit, after))
+
+    return ask(request, chain, pinned)
 
 
 @router.get("/transactions/{chain}/{txid}", response_model=reads.TransactionAnswer, operation_id="transaction")

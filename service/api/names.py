@@ -6,8 +6,11 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service import answers, catalogue
+from service.answers import Json
 from service.api import reads
-from service.api.wire import DEFAULT_PAGE, Cursor, Limit, StrictRoute, ask, page, read_cursor, reply
+from service.api.wire import DEFAULT_PAGE, Cursor, Limit, StrictRoute, ask, pinned_page, read_cursor, reply
+from service.desk import Desk
+from service.live import Question
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["catalogue"])
 
@@ -45,9 +48,14 @@ def sanctions(
     cursor: Cursor = None,
 ) -> Response:
     """List listing intervals of addresses, removals included."""
-    place = read_cursor(cursor)
-    after = None if place is None else place[0]
-    return ask(request, None, lambda question, _: page(*catalogue.sanctions(question, status, limit, after)))
+    place = read_cursor(cursor, 2)
+
+    def pinned(question: Question, _: Desk) -> Json:
+        return pinned_page(
+            question, place, lambda after: catalogue.sanctions(question, status, limit, after[0] if after else None)
+        )
+
+    return ask(request, None, pinned)
 
 
 @router.get("/categories", response_model=reads.CategoriesAnswer, operation_id="categories")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from service.answers import Json
 from service.api.problems import Fault, ProblemError
 from service.desk import Desk
 from service.live import Question
+from service.reading import Page
 from service.screening import check_chain
 
 MAX_PAGE = 500
@@ -100,6 +102,19 @@ def raw(body: bytes, **headers: str) -> Response:
 def page(items: list[Json], place: tuple[int, ...] | None) -> Json:
     """Write one page and where the next goes on."""
     return {"items": items, "next_cursor": None if place is None else write_cursor(place)}
+
+
+def pinned_page(
+    question: Question, place: tuple[int, ...] | None, read: Callable[[tuple[int, ...] | None], Page]
+) -> Json:
+    """One page of a listing whose places hold in one generation only; raises ProblemError for another's cursor."""
+    stamp = int.from_bytes(hashlib.sha256(question.ground.generation.id.encode()).digest()[:7], "big")
+    if place is not None and place[0] != stamp:
+        fault = Fault("cursor", "invalid_cursor", "ask for the first page again")
+        detail = "a new generation was published since the page before, and its rows are numbered anew"
+        raise ProblemError(400, "invalid_cursor", detail, errors=[fault])
+    items, last = read(None if place is None else place[1:])
+    return page(items, None if last is None else (stamp, *last))
 
 
 def write_cursor(place: tuple[int, ...]) -> str:
