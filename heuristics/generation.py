@@ -68,7 +68,7 @@ def build(lake: Lake, labels: Claims, index: Index, *, report: Report = lambda *
         if not index.has(f"{base}.duckdb"):
             index.write(f"{base}.duckdb", "base", lambda con: Base(facts, con, report).fill())
         snapshot = labels.snapshot()
-        overlay = f"{base}-{snapshot.version}"
+        overlay = f"{base}-{snapshot.version}-{tags.OVERLAY_VERSION}"
         if not index.has(f"{overlay}.duckdb"):
             place = index.dir / f"{base}.duckdb"
             report("labels", 0, 1)

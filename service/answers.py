@@ -10,7 +10,7 @@ from typing import Any
 
 from chains.bitcoin.address import text_of_payload
 from chains.bitcoin.tables import ScriptType
-from heuristics.attribution.conclusions import Attribution, Tag
+from heuristics.attribution.conclusions import Attribution, Identity, Tag
 from heuristics.clusters.evidence import Step
 from heuristics.exposure.flows import COINBASE, COINJOIN, UNRESOLVED, Counterparty, Exposure
 from heuristics.lookup import AddressFacts, AddressTransaction, Party
@@ -141,12 +141,12 @@ def source(tag: Tag) -> Json:
     }
 
 
-def steps(chain: Iterable[Step], network: str) -> list[Json]:
+def steps(chain: Iterable[Step | Identity], network: str) -> list[Json]:
     """Write a chain of evidence."""
     return [
         {
             "rule": step.rule,
-            "txid": displayed(step.txid),
+            "txid": None if step.txid is None else displayed(step.txid),
             "confidence": percent(step.confidence),
             "from_address": address_text(step.from_address, network),
             "to_address": address_text(step.to_address, network),

@@ -7,7 +7,7 @@ is known. Used by the command line and the API alike.
 import time
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import duckdb
 import orjson
@@ -29,7 +29,7 @@ from service.policy import Finding, LegalStatus, Policy, decide, evaluate
 from service.settings import Settings
 from store.audit import canonical as canonical_json
 from store.audit import sha256, timestamp
-from store.reader import Listing
+from store.reader import Known, Listing
 from store.records import Decision, new_id
 
 ALIAS = "bitcoin"
@@ -103,7 +103,7 @@ def look_up(question: Question, text: str) -> Found:
         found.cut = True
     found.cut |= question.late() or _collided(found, ground)
     if listed and not found.attributions:
-        found.attributions = [_from_memory(cursor.known.entities, one) for one in listed]
+        found.attributions = [_from_memory(cursor.known, found.address_id, one) for one in listed]
     return found
 
 
@@ -117,15 +117,16 @@ def _collided(found: Found, ground: Ground) -> bool:
     return text_of_payload(facts.script_type, facts.payload, ground.network.name) != found.canonical
 
 
-def _from_memory(entities: Any, listing: Listing) -> Attribution:
+def _from_memory(memory: Known, address_id: int, listing: Listing) -> Attribution:
     """Return what a listing alone says, for when there was no time to read more."""
-    known = entities.get(listing.entity_id or "")
+    known = memory.entities.get(listing.entity_id or "")
+    inherited = listing in memory.inherited.get(address_id, ())
     return Attribution(
         entity_id=listing.entity_id,
         name=known.name if known else None,
         jurisdictions=known.jurisdictions if known else (),
         category="sanctioned_entity",
-        basis=conclusions.LISTED,
+        basis=conclusions.OWNERSHIP_RULE if inherited else conclusions.LISTED,
         confidence=100,
         listing=listing,
         tags=(),

@@ -33,7 +33,15 @@ _ATTRIBUTED = f"""
     SELECT cluster, (dense_rank() OVER (ORDER BY {_ANSWER}) - 1)::INTEGER AS answer, confidence
     FROM attribution WHERE rank = 0 ORDER BY cluster
 """  # noqa: S608
-_LISTED_CLUSTERS = "tag SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)"
+# What tags say of the other scripts of their keys.
+_INHERITED = """(
+    SELECT k.address_id, k.cluster, t.list_id, t.entity_id, t.listed_from, t.listed_to
+    FROM same_key k JOIN tag t USING (tag_id)
+)"""
+_LISTED_CLUSTERS = f"""(
+    SELECT address_id, cluster, list_id, entity_id, listed_from, listed_to FROM tag UNION ALL FROM {_INHERITED}
+) SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class Known:
 
     tagged: npt.NDArray[np.int64]
     """Address ids that have a tag, sorted."""
+    same_key: npt.NDArray[np.int64]
+    """Address ids of other scripts of a tagged key, sorted."""
     attributed: npt.NDArray[np.int32]
     """Clusters that have an attribution, sorted."""
     answer: npt.NDArray[np.int32]
@@ -97,7 +107,9 @@ class Known:
     busy: Mapping[int, tuple[Total, ...]]
     """Totals of the clusters with too many flows to add up each time."""
     listings: Mapping[int, tuple[Listing, ...]]
-    """Legal listings by address id, past ones included."""
+    """Legal listings by address id, past ones included, of the address or of another script of its key."""
+    inherited: Mapping[int, frozenset[Listing]]
+    """Those of the listings that name another script of the key only."""
     dated: Mapping[int, tuple[Listing, ...]]
     """All listings of the clusters whose best attribution is or was listed, by cluster."""
     entities: Mapping[str, Entity]
@@ -227,16 +239,22 @@ class Reader:
         self._connection.execute(f"SET disabled_optimizers = '{without}'")
 
     def _load_known(self) -> Known:
+        named = self._load_listings("address_id", "tag")
+        inherited = self._load_listings("address_id", _INHERITED)
         heights = self._connection.execute("SELECT min(height), count(*) FROM block").fetchone() or (0, 0)
         attributed = self._connection.execute(_ATTRIBUTED).fetchnumpy()
         return Known(
             tagged=self._column("SELECT DISTINCT address_id AS x FROM tag ORDER BY x"),
+            same_key=self._column("SELECT DISTINCT address_id AS x FROM same_key ORDER BY x"),
             attributed=np.asarray(attributed["cluster"]),
             answer=np.asarray(attributed["answer"]),
             confidence=np.asarray(attributed["confidence"]),
             answers=self._load_answers(),
             busy=self._load_busy(),
-            listings=self._load_listings("address_id", "tag"),
+            listings={
+                key: tuple(dict.fromkeys(named.get(key, ()) + inherited.get(key, ()))) for key in {**named, **inherited}
+            },
+            inherited={key: frozenset(some).difference(named.get(key, ())) for key, some in inherited.items()},
             dated=self._load_listings("cluster", _LISTED_CLUSTERS),
             entities=self._load_entities(),
             first_height=int(heights[0] or 0),

@@ -112,7 +112,7 @@ CREATE TABLE quarantine (                 -- superseding, by address_id: scripts
 -- labels ----------------------------------------------------------------------------------------------------
 
 CREATE TABLE label_meta (                 -- superseding: what this labels file was built from
-    key VARCHAR NOT NULL,                 -- schema_version, label_version, base, lists
+    key VARCHAR NOT NULL,                 -- schema_version, overlay_version, label_version, base
     value VARCHAR NOT NULL                -- as text; JSON where structured
 );
 
@@ -152,6 +152,18 @@ CREATE TABLE tag (                        -- superseding, by address_id: one cla
     source_uri VARCHAR                    -- where the source points to
 );
 
+CREATE TABLE same_key (                   -- superseding, by address_id: what a tag says of the other scripts of the key that its address shows
+    address_id BIGINT NOT NULL,           -- another script of the tagged key (P2PKH, P2WPKH, nested P2WPKH, P2PK); left out where the tag's cluster says it
+    number INTEGER,                       -- the same in the base; NULL: never seen on chain
+    cluster INTEGER,                      -- its cluster; NULL: never seen on chain
+    script_type UTINYINT NOT NULL,        -- its chains.bitcoin.tables.ScriptType
+    payload BLOB NOT NULL,                -- its payload, as in address
+    tag_id BIGINT NOT NULL,               -- the tag
+    named_id BIGINT NOT NULL,             -- the address that the tag names
+    named_type UTINYINT NOT NULL,         -- the ScriptType of that one
+    named_payload BLOB NOT NULL           -- the payload of that one
+);
+
 CREATE TABLE attribution (                -- superseding, by cluster: conclusions; rank 0 is the answer, the rest are conflicts
     cluster INTEGER NOT NULL,             -- the cluster (an address's number where alone)
     rank INTEGER NOT NULL,                -- 0 best: listed now, then listed once, then by confidence
@@ -159,8 +171,9 @@ CREATE TABLE attribution (                -- superseding, by cluster: conclusion
     category VARCHAR NOT NULL,            -- our category
     confidence UTINYINT NOT NULL,         -- percent, of the best tag, before the edges that lead to another member
     tag_id BIGINT NOT NULL,               -- the best tag behind it
-    number INTEGER NOT NULL,              -- the tagged member
+    number INTEGER NOT NULL,              -- the tagged member, or one that is another script of a tagged key
     address_id BIGINT NOT NULL,           -- the same
+    named_id BIGINT NOT NULL,             -- the address that the tag names: the same, or as same_key has it
     n_tags BIGINT NOT NULL,               -- tags in the cluster that agree
     list_id VARCHAR,                      -- the list, where a member is or was listed
     listed_from DATE,                     -- first date on it

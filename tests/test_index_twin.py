@@ -40,6 +40,12 @@ from tests.lakes import (
 KEYS = [bytes([2]) + bytes([i]) * 32 for i in range(5)]
 SCRIPTS = [named(f"n{i}") for i in range(12)] + [f(key) for key in KEYS for f in (p2pk, p2pkh, p2wpkh, nested)]
 KEY_OF = {f(key).id: p2wpkh(key).id for key in KEYS for f in (p2pk, p2pkh, p2wpkh)}
+# What else a script that shows its key, or the key's hash, speaks for; P2PK only where the chain shows the key.
+KIN = {
+    f(key).id: [g(key).id for g in (p2pk, p2pkh, p2wpkh, nested) if g is not f]
+    for key in KEYS
+    for f in (p2pk, p2pkh, p2wpkh)
+}
 HIDDEN_KEY_OF = {nested(key).id: p2wpkh(key).id for key in KEYS}
 Sums = list[int]
 
@@ -213,10 +219,12 @@ def best_tags(twin: Twin, claims: Claims) -> dict[int, list[dict[str, Any]]]:
     sizes = Counter(twin.cluster.values())
     spoken: dict[int, dict[tuple[str, str], list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for tag in claims.tags:
-        root = twin.cluster.get(address_id(tag["script"], SECRET))
-        if root is not None and (tag["cluster_definer"] or sizes[root] == 1):
-            party = (tag["entity_id"], "") if tag["entity_id"] else ("~", tag["category"])
-            spoken[root][party].append(tag)
+        named_id = address_id(tag["script"], SECRET)
+        roots = {twin.cluster.get(who) for who in [named_id, *KIN.get(named_id, ())]}
+        for root in roots:
+            if root is not None and (tag["cluster_definer"] or sizes[root] == 1):
+                party = (tag["entity_id"], "") if tag["entity_id"] else ("~", tag["category"])
+                spoken[root][party].append(tag)
     found = {}
     for root, by_party in spoken.items():
         ranked = [

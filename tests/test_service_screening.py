@@ -10,9 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from chains.bitcoin.address import script_of, text_of_payload
 from chains.errors import AddressError
+from heuristics.attribution.forms import others, shown
 from service import reading, screening
 from service.answers import Json, in_force
+from service.api import models
 from service.desk import Desk, desk_for_once
 from service.exits import BadInputError, NotReadyError
 from service.live import Live
@@ -222,6 +225,43 @@ def test_a_tag_of_a_sanctioned_party_blocks_by_its_confidence(tmp_path: Path) ->
     assert (sure["decision"], sure["decision_reason"]) == ("block", "R-ENT-1")
     assert suspicion["as_of"]["labels"] != sure["as_of"]["labels"]
     assert suspicion["as_of"]["block_hash"] == sure["as_of"]["block_hash"]
+
+
+def unseen_twins() -> list[str]:
+    """Give the listed address's key in the other spellings that the story never uses."""
+    form = shown(script_of(world().case("listed").address, "regtest"))
+    assert form is not None
+    spelled = [text_of_payload(*one, "regtest") for one in others(form)]
+    told = {case.address for case in world().story.screenings}
+    return [text for text in spelled if text is not None and text not in told]
+
+
+def test_a_listed_key_blocks_in_a_form_that_was_never_seen(desk: Desk) -> None:
+    """No transaction names the form that is asked about: its key is listed, which the answer says without one."""
+    listed = world().case("listed").address
+    twins = unseen_twins()
+    assert twins
+    for twin in twins:
+        told = screen(desk, twin)
+        (owner,) = models.Screening.model_validate(told).attributions
+        (edge,) = owner.evidence.edges
+        assert (told["decision"], told["decision_reason"], told["status"]) == ("block", "R-OWN-1", "complete")
+        assert told["subject"]["seen_on_chain"] is False
+        assert (owner.basis, owner.confidence, owner.evidence.tagged_address) == ("ownership_rule", "1.00", listed)
+        assert (edge.rule, edge.txid, edge.from_address, edge.to_address) == ("samekey@1", None, twin, listed)
+
+
+def test_a_listed_key_blocks_even_past_the_deadline(desk: Desk) -> None:
+    """What follows from a listing by the key alone is in memory, with its own basis."""
+    with desk.live.ask(timeout_s=0) as question:
+        time.sleep(0.001)
+        asked = screening.Request(unseen_twins()[0])
+        told = screening.judge(question, desk.settings, asked, load("sanctions-only"))
+        listing = question.cursor.known.listings[screening.locate(asked.address, question.ground).address_id]
+
+    assert (told["status"], told["decision"], told["decision_reason"]) == ("partial", "block", "R-OWN-1")
+    assert [one["basis"] for one in told["attributions"]] == ["ownership_rule"]
+    assert [one.list_id for one in listing] == ["ofac_sdn"]
 
 
 def test_past_the_deadline_the_answer_is_partial(desk: Desk) -> None:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
-from heuristics.clusters.evidence import Step, certainty, chains_of, path
-from heuristics.lookup import address
+from heuristics.clusters.evidence import Edge, Step, certainty, chains_of, path
+from heuristics.lookup import Party, address
+from heuristics.rules import SAMEKEY
 from store.reader import Cursor, Known, Listing, holds
 
 LISTED: Final = "listed_address"
 CLUSTER_LISTED: Final = "cluster_of_listed_address"
+OWNERSHIP_RULE: Final = "ownership_rule"
 ENTITY: Final = "entity_attribution"
 # From this confidence on, two entities in one cluster contradict each other.
 SURE_ENOUGH: Final = 50
@@ -24,9 +26,27 @@ _TAG = (
     "listed_from, listed_to, source_name, source_sha256, source_date, source_uri FROM tag WHERE address_id = ? "
 )
 _CLUSTER = (
-    "SELECT rank, entity_id, category, confidence, tag_id, number, address_id, n_tags, list_id, listed_from, "
-    "listed_to, conflict FROM attribution WHERE cluster = ? AND rank < ? ORDER BY rank"
+    "SELECT rank, entity_id, category, confidence, tag_id, number, address_id, named_id, n_tags, list_id, "
+    "listed_from, listed_to, conflict FROM attribution WHERE cluster = ? AND rank < ? ORDER BY rank"
 )
+_SAME_KEY = (
+    "SELECT tag_id, coalesce(number, -1), address_id, script_type, payload, named_id, named_type, named_payload "
+    "FROM same_key WHERE address_id = ? ORDER BY tag_id"
+)
+UNNUMBERED: Final = -1
+_SAME_KEY_EDGE: Final = Edge(UNNUMBERED, UNNUMBERED, SAMEKEY.id, 0, SAMEKEY.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A step from one script of a key to another, which no transaction has to show; confidence in percent."""
+
+    from_address: Party
+    to_address: Party
+    rule: str = SAMEKEY.label
+    confidence: int = SAMEKEY.confidence
+    tx_id: None = None
+    txid: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +82,9 @@ class Attribution:
     """One conclusion about an address, the best first; confidence in percent, of control.
 
     `listing` says whether the party is, or was, listed: certain and dated, apart from the confidence.
-    `evidence` leads from the address to the tagged one, empty where the address itself is tagged. `n_tags`
-    counts the tags that agree; `tags` shows the best of them. `conflict`: another entity is claimed as surely.
+    `evidence` leads from the address to the tagged one, empty where the address itself is tagged; its last step
+    may be an identity. `n_tags` counts the tags that agree; `tags` shows the best of them. `conflict`: another
+    entity is claimed as surely.
     """
 
     entity_id: str | None
@@ -75,7 +96,7 @@ class Attribution:
     listing: Listing | None
     tags: tuple[Tag, ...]
     n_tags: int
-    evidence: tuple[Step, ...]
+    evidence: tuple[Step | Identity, ...]
     conflict: bool
 
 
@@ -90,6 +111,7 @@ class _ClusterRow:
     tag_id: int
     number: int
     address_id: int
+    named_id: int
     n_tags: int
     list_id: str | None
     listed_from: date | None
@@ -120,14 +142,16 @@ def attributions(cur: Cursor, cluster_id: int | None, address_id: int, number: i
     -------
     list[Attribution]
         Listed now first, then listed once, then by confidence; empty where nobody claims anything. What the
-        cluster's tags say of a party that the address's own tags name too is there where it says more: a
-        listing, or more confidence. Of a cluster that many entities are claimed for, the best five, marked as
-        a conflict.
+        tags of other scripts of its key, or its cluster's, say of a party that the address's own tags name too
+        is there where it says more: a listing, or more confidence. Of a cluster that many entities are claimed
+        for, the best five, marked as a conflict.
     """
-    own = own_tags(cur, address_id)
-    found = _from_own(cur.known, own)
+    found = _from_own(cur.known, own_tags(cur, address_id))
+    said = {_party(a.entity_id, a.category): a for a in found}
+    kin = [one for one in _from_same_key(cur, address_id) if _adds(one, said)]
+    found += kin
+    said |= {_party(a.entity_id, a.category): a for a in kin}
     if cluster_id is not None and holds(cur.known.attributed, cluster_id):
-        said = {_party(a.entity_id, a.category): a for a in found}
         claims = [claim for claim in _claims(cur, cluster_id) if _adds(claim[0], said)]
         others = _from_cluster(cur, claims, cluster_id, _number(cur, address_id) if number is None else number)
         found += [other for other in others if _adds(other, said)]
@@ -142,22 +166,51 @@ def own_tags(cur: Cursor, address_id: int) -> list[Tag]:
 
 
 def listings(cur: Cursor, address_id: int) -> tuple[Listing, ...]:
-    """Legal listings of an address, past ones included, from memory."""
+    """Legal listings of an address or of another script of its key, past ones included, from memory."""
     return cur.known.listings.get(address_id, ())
 
 
 def _from_own(known: Known, tags: Sequence[Tag]) -> list[Attribution]:
     """One conclusion per entity that an address's own tags name."""
+    found = []
+    for group in _by_party(tags):
+        confidence = max(tag.confidence for tag in group)
+        listed = _listed(group)
+        found.append(_conclusion(known, group, LISTED if listed else ENTITY, confidence, listed))
+    return found
+
+
+def _from_same_key(cur: Cursor, address_id: int) -> list[Attribution]:
+    """One conclusion per entity that the tags of other scripts of the address's key name."""
+    if not holds(cur.known.same_key, address_id):
+        return []
+    steps = _identities(cur, address_id)
+    tags = _tags(cur, [(step.to_address.address_id, tag_id) for tag_id, step in steps.items()])
+    found = []
+    for group in _by_party(sorted(tags.values(), key=_tag_order)):
+        confidence = certainty([_SAME_KEY_EDGE], max(tag.confidence for tag in group))
+        conclusion = _conclusion(cur.known, group, OWNERSHIP_RULE, confidence, _listed(group))
+        found.append(replace(conclusion, evidence=(steps[group[0].tag_id],)))
+    return found
+
+
+def _identities(cur: Cursor, address_id: int) -> dict[int, Identity]:
+    """Steps from an address to the tagged scripts of its key, by the tag's id."""
+    rows = cur.rows(_SAME_KEY, [address_id])
+    return {tag_id: Identity(Party(*ends[:4]), Party(UNNUMBERED, *ends[4:])) for tag_id, *ends in rows}
+
+
+def _by_party(tags: Sequence[Tag]) -> list[list[Tag]]:
+    """Group tags by whom they name, keeping their order."""
     groups: dict[tuple[str, str], list[Tag]] = defaultdict(list)
     for tag in tags:
         groups[_party(tag.entity_id, tag.category)].append(tag)
-    found = []
-    for group in groups.values():
-        listed = next((tag.listing for tag in group if tag.listing is not None), None)
-        confidence = max(tag.confidence for tag in group)
-        basis = LISTED if listed else ENTITY
-        found.append(_conclusion(known, group, basis, confidence, listed))
-    return found
+    return list(groups.values())
+
+
+def _listed(tags: Sequence[Tag]) -> Listing | None:
+    """The first listing among tags, the best first."""
+    return next((tag.listing for tag in tags if tag.listing is not None), None)
 
 
 def _number(cur: Cursor, address_id: int) -> int:
@@ -166,31 +219,46 @@ def _number(cur: Cursor, address_id: int) -> int:
     return -1 if facts is None else facts.number
 
 
-def _from_cluster(cur: Cursor, claims: Sequence[tuple[_ClusterRow, Tag]], root: int, number: int) -> list[Attribution]:
+def _from_cluster(
+    cur: Cursor, claims: Sequence[tuple[_ClusterRow, Tag, Identity | None]], root: int, number: int
+) -> list[Attribution]:
     """One conclusion per entity that the tags of other members name, with the edges that lead to them."""
     if not claims or number < 0:
         return []
-    paths = [path(cur, number, row.number, root) for row, _ in claims]
+    paths = [path(cur, number, row.number, root) for row, *_ in claims]
     chains = chains_of(cur, paths, number)
     found = []
-    for (row, tag), edges, chain in zip(claims, paths, chains, strict=True):
+    for (row, tag, identity), edges, chain in zip(claims, paths, chains, strict=True):
         basis = CLUSTER_LISTED if row.listing else ENTITY
-        conclusion = _conclusion(cur.known, [tag], basis, certainty(edges, row.confidence), row.listing)
-        found.append(replace(conclusion, n_tags=row.n_tags, evidence=tuple(chain), conflict=row.conflict))
+        last = [_SAME_KEY_EDGE] if identity else []
+        conclusion = _conclusion(cur.known, [tag], basis, certainty([*edges, *last], row.confidence), row.listing)
+        evidence: tuple[Step | Identity, ...] = (*chain, identity) if identity else tuple(chain)
+        found.append(replace(conclusion, n_tags=row.n_tags, evidence=evidence, conflict=row.conflict))
     return found
 
 
-def _claims(cur: Cursor, cluster_id: int) -> list[tuple[_ClusterRow, Tag]]:
+def _claims(cur: Cursor, cluster_id: int) -> list[tuple[_ClusterRow, Tag, Identity | None]]:
     """What a cluster's tags claim, with the best tag behind each claim; asked once per cluster."""
-    found: list[tuple[_ClusterRow, Tag]] | None = cur.memory.known("claims", [cluster_id]).get(cluster_id)
+    found: list[tuple[_ClusterRow, Tag, Identity | None]] | None
+    found = cur.memory.known("claims", [cluster_id]).get(cluster_id)
     if found is None:
         rows = [_ClusterRow(*row) for row in cur.rows(_CLUSTER, [cluster_id, CLAIMS_SHOWN])]
-        sql = " UNION ALL ".join([_TAG + "AND tag_id = ?"] * len(rows))
-        asked = [key for row in rows for key in (row.address_id, row.tag_id)]
-        tags = {row[0]: Tag(*row) for row in cur.rows(sql, asked)}
-        found = [(row, tags[row.tag_id]) for row in rows]
+        tags = _tags(cur, [(row.named_id, row.tag_id) for row in rows])
+        found = [(row, tags[row.tag_id], _identity(cur, row)) for row in rows]
         cur.memory.learn("claims", {cluster_id: found})
     return found
+
+
+def _identity(cur: Cursor, row: _ClusterRow) -> Identity | None:
+    """The step from a member to the tagged script of its key; None where the member itself is tagged."""
+    return None if row.named_id == row.address_id else _identities(cur, row.address_id)[row.tag_id]
+
+
+def _tags(cur: Cursor, keys: Sequence[tuple[int, int]]) -> dict[int, Tag]:
+    """Tags by address and tag id."""
+    sql = " UNION ALL ".join([_TAG + "AND tag_id = ?"] * len(keys))
+    rows = cur.rows(sql, [one for key in keys for one in key])
+    return {row[0]: Tag(*row) for row in rows}
 
 
 def _conclusion(known: Known, tags: Sequence[Tag], basis: str, confidence: int, listed: Listing | None) -> Attribution:

@@ -100,7 +100,10 @@ class SourceRef(Answer):
 
 
 class Edge(Answer):
-    """One step of evidence that two addresses are under one control."""
+    """One step of evidence that two addresses are under one control.
+
+    `txid` null: no transaction is needed to show it, as both are scripts of one key.
+    """
 
     rule: Annotated[str, Field(examples=["cospend@1"])]
     txid: str | None
