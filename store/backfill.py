@@ -118,12 +118,13 @@ def _drop_stale(source: Source, lake: Lake) -> int:
 
 def _refuse_another_chain(source: Source, lake: Lake, fork: int) -> None:
     """Raise StoreError where so much differs that the source is no later state of the same chain."""
-    stale = next(span for span in lake.spans() if span.first >= fork)
+    spans = lake.spans()
+    stale = next(span for span in spans if span.first >= fork)
     stored = lake.read("block", stale, ["hash"])["hash"].to_pylist()
     same = 0
     while same < len(stored) and _known_hash(source, stale.first + same) == stored[same]:
         same += 1
-    depth = lake.spans()[-1].last - stale.first - same + 1
+    depth = spans[-1].last - stale.first - same + 1
     if depth > MAX_REORG:
         msg = (
             f"the source's chain differs from the lake's from height {stale.first + same} on, {depth} blocks deep; a "

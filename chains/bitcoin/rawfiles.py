@@ -12,6 +12,7 @@ import numpy as np
 
 from chains.bitcoin.datadir import height_of_block
 from chains.bitcoin.decode import decode_blocks
+from chains.bitcoin.framing import FRAME_BYTES
 from chains.bitcoin.headers import Stored, best_chain
 from chains.bitcoin.networks import NETWORKS, Network, network_named
 from chains.bitcoin.wire import HEADER_BYTES, scan
@@ -21,7 +22,6 @@ from chains.planning import plan_by_size
 from chains.sha256 import sha256d_bytes
 
 _HEX = frozenset(b"0123456789abcdefABCDEF\r\n \t")
-_FRAME = 8
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ def _blocks_in(path: Path) -> tuple[Network | None, list[bytes]]:
 def _framed(path: Path, data: bytes) -> list[bytes]:
     """Blocks with magic and size before each, as in a `blk` file without XOR."""
     magic, parts, pos = data[:4], [], 0
-    while any(data[pos : pos + _FRAME]):
-        size = int.from_bytes(data[pos + 4 : pos + _FRAME], "little")
-        if data[pos : pos + 4] != magic or pos + _FRAME + size > len(data):
+    while any(data[pos : pos + FRAME_BYTES]):
+        size = int.from_bytes(data[pos + 4 : pos + FRAME_BYTES], "little")
+        if data[pos : pos + 4] != magic or pos + FRAME_BYTES + size > len(data):
             msg = f"{path} is cut off or damaged at byte {pos}: copy it again"
             raise FormatError(msg)
-        parts.append(data[pos + _FRAME : pos + _FRAME + size])
-        pos += _FRAME + size
+        parts.append(data[pos + FRAME_BYTES : pos + FRAME_BYTES + size])
+        pos += FRAME_BYTES + size
     return parts
 
 
