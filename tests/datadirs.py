@@ -12,9 +12,9 @@ import numpy as np
 
 from chains.bitcoin.networks import NETWORKS
 from tests.realdata import datadir
-from worlds.blocks import Block
-from worlds.datadir import obfuscated
-from worlds.undo import undo_checksum
+from worlds.ledger.blocks import Block
+from worlds.ledger.datadir import obfuscated
+from worlds.ledger.undo import undo_checksum
 from worlds.wallet import BTC
 from worlds.words import World
 

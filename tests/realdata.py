@@ -14,7 +14,7 @@ import zstandard
 from chains.bitcoin.networks import NETWORKS
 from tests.naive import Reader as NaiveReader
 from tests.naive import merkle_root, parse_tx, sha256d
-from worlds.undo import compact_size
+from worlds.ledger.undo import compact_size
 
 OWN = Path(__file__).parent / "data" / "bitcoin-core"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -27,7 +27,7 @@ from tests.datadirs import (
 )
 from tests.realdata import DATADIRS, collection
 from tests.twins import SECRET
-from worlds.blocks import Block
+from worlds.ledger.blocks import Block
 
 NEAR = slice(COMMON - 2, COMMON + 3)
 

@@ -30,7 +30,7 @@ from tests.datadirs import (
 )
 from tests.test_datadir import rows
 from tests.twins import SECRET
-from worlds.blocks import Block
+from worlds.ledger.blocks import Block
 
 A, B = tale("a"), tale("b", 5)
 

@@ -11,7 +11,7 @@ from chains.bitcoin.framing import MAX_RECORD, Mask, RecordFile
 from chains.bitcoin.networks import NETWORKS
 from chains.errors import FormatError, SourceError, TadoruError
 from tests.datadirs import KEY
-from worlds.datadir import obfuscated
+from worlds.ledger.datadir import obfuscated
 
 REGTEST = NETWORKS["regtest"]
 NO_KEY = bytes(8)

@@ -13,7 +13,7 @@ from chains.sha256 import new_context
 from tests import naive
 from tests.realdata import collection
 from tests.twins import array, scanned
-from worlds.undo import compact_size
+from worlds.ledger.undo import compact_size
 
 HASHES = st.lists(st.sampled_from([bytes([n]) * 32 for n in range(4)]), min_size=1, max_size=20)
 

@@ -8,7 +8,7 @@ from chains.bitcoin import consensus
 from chains.bitcoin.headers import Stored, best_chain, coinbase_height
 from chains.errors import SourceError
 from tests import naive
-from worlds.blocks import subsidy as regtest_subsidy
+from worlds.ledger.blocks import subsidy as regtest_subsidy
 
 EASY, HARD = 0x207FFFFF, 0x1F7FFFFF  # the second takes 256 times the work
 GENESIS = b"g" * 32

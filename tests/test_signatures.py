@@ -13,7 +13,7 @@ from tests import naive, naive_scripts
 from tests.realdata import OWN, collection
 from tests.test_script import push
 from tests.twins import SECRET, SURROUNDINGS, array, mutated, proofs_of, proofs_of_twin
-from worlds.undo import compact_size
+from worlds.ledger.undo import compact_size
 
 Spend = tuple[bytes, list[bytes]]
 SHORT, FULL = b"\x02" + b"k" * 32, b"\x04" + b"k" * 32 + b"y" * 31 + b"\x01"

@@ -12,7 +12,7 @@ from tests import naive, naive_scripts
 from tests.realdata import spent_body
 from tests.test_script import ALL, SMALL
 from tests.twins import array, assert_undo_alike, block_with, mutated, scanned
-from worlds.undo import SpentOutput, block_undo, compressed_amount, compressed_script, varint
+from worlds.ledger.undo import SpentOutput, block_undo, compressed_amount, compressed_script, varint
 
 COUNTS = [2, 1, 3]
 KEY = bytes.fromhex("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")

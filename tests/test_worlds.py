@@ -13,11 +13,11 @@ from bitcoin.core import CBlock, CTransaction, Hash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worlds.blocks import MATURITY, subsidy
-from worlds.chain import WorldError
-from worlds.datadir import REGTEST_MAGIC, obfuscated, write_datadir
-from worlds.keys import AddressKind
-from worlds.undo import (
+from worlds.ledger.blocks import MATURITY, subsidy
+from worlds.ledger.chain import WorldError
+from worlds.ledger.datadir import REGTEST_MAGIC, obfuscated, write_datadir
+from worlds.ledger.keys import AddressKind
+from worlds.ledger.undo import (
     SpentOutput,
     block_undo,
     compact_size,

@@ -14,12 +14,12 @@ from bitcoin.core.script import CScript
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worlds.blocks import GENESIS, MATURITY, merkle_root, subsidy
-from worlds.datadir import REGTEST_MAGIC, obfuscated
 from worlds.fast import encode, rates
 from worlds.fast.draws import below, generator, log_normal, pick
 from worlds.fast.simulate import START, Simulation, generate
-from worlds.undo import SpentOutput, block_undo, compressed_amount, undo_checksum, varint
+from worlds.ledger.blocks import GENESIS, MATURITY, merkle_root, subsidy
+from worlds.ledger.datadir import REGTEST_MAGIC, obfuscated
+from worlds.ledger.undo import SpentOutput, block_undo, compressed_amount, undo_checksum, varint
 
 pbk = pytest.importorskip("pbk", reason="Bitcoin Core's kernel is a test dependency")
 

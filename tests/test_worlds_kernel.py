@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from bitcoin.core import CBlock
 
-from worlds.datadir import obfuscated, write_datadir
 from worlds.demo import tell
-from worlds.keys import AddressKind
+from worlds.ledger.datadir import obfuscated, write_datadir
+from worlds.ledger.keys import AddressKind
 from worlds.wallet import BTC, ChangeAt, Habits
 from worlds.words import World
 

@@ -13,7 +13,7 @@ from chains.bitcoin.wire import Structure, scan
 from chains.errors import FormatError, VerificationError
 from chains.ids import key_of
 from tests import naive, naive_scripts
-from worlds.undo import compact_size
+from worlds.ledger.undo import compact_size
 
 SECRET = bytes(range(16))
 KEY = key_of(SECRET)

@@ -8,7 +8,7 @@ then reroutes what it used to pay and take directly.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from worlds.keys import Address, AddressKind
+from worlds.ledger.keys import Address, AddressKind
 from worlds.wallet import BTC, ChangeAt, Habits, Wallet
 from worlds.words import World
 

@@ -17,8 +17,8 @@ from worlds.cast import (
     taiga_through_the_front,
 )
 from worlds.claims import Actor, Listed, Tag, write_actor_pack, write_sdn, write_tag_pack
-from worlds.datadir import write_datadir
-from worlds.keys import Address, AddressKind
+from worlds.ledger.datadir import write_datadir
+from worlds.ledger.keys import Address, AddressKind
 from worlds.wallet import BTC
 from worlds.words import World
 

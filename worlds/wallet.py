@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worlds.blocks import MATURITY
-from worlds.chain import Outpoint, WorldError
-from worlds.keys import Address, AddressKind, derive
-from worlds.signing import Coin
+from worlds.ledger.blocks import MATURITY
+from worlds.ledger.chain import Outpoint, WorldError
+from worlds.ledger.keys import Address, AddressKind, derive
+from worlds.ledger.signing import Coin
 
 BTC = 100_000_000
 DUST = 546  # satoshi below which a change output is not worth making

@@ -16,10 +16,10 @@ from datetime import datetime
 
 from bitcoin.core.script import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 
-from worlds.blocks import Block
-from worlds.chain import Chain, WorldError
-from worlds.keys import Address
-from worlds.signing import Coin, Draft
+from worlds.ledger.blocks import Block
+from worlds.ledger.chain import Chain, WorldError
+from worlds.ledger.keys import Address
+from worlds.ledger.signing import Coin, Draft
 from worlds.wallet import DUST, ChangeAt, Habits, Wallet, vbytes
 
 Output = tuple[bytes, int]

@@ -6,7 +6,6 @@ import numpy as np
 
 from chains.kernels import i64, kernel
 from chains.sha256 import new_context, sha256_begin, sha256_feed, sha256d, sha256d_end
-from worlds.blocks import MAX_WEIGHT
 from worlds.fast.draws import below, fill
 from worlds.fast.rates import (
     MAX_INPUTS,
@@ -26,6 +25,7 @@ from worlds.fast.scripts import (
     write_witness,
 )
 from worlds.fast.state import KIND_MASK, SEED, State
+from worlds.ledger.blocks import MAX_WEIGHT
 
 MAX_OUTPUTS = 3_000
 MAX_TX_BYTES = 500_000  # above the largest draft: MAX_INPUTS inputs of under 700 bytes, MAX_OUTPUTS outputs of under 90

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worlds.blocks import GENESIS, MATURITY, Block, Template, coinbase, header
-from worlds.datadir import DatadirWriter
 from worlds.fast.draws import below, generator
 from worlds.fast.encode import (
     MAX_BLOCK_TX,
@@ -34,7 +32,9 @@ from worlds.fast.state import (
     new_wallet,
     put,
 )
-from worlds.undo import compact_size
+from worlds.ledger.blocks import GENESIS, MATURITY, Block, Template, coinbase, header
+from worlds.ledger.datadir import DatadirWriter
+from worlds.ledger.undo import compact_size
 
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
 INTERVAL = 600

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from chains.kernels import i64, kernel
-from worlds.blocks import MATURITY
 from worlds.fast.draws import below, pick
 from worlds.fast.rates import KIND_STEPS
+from worlds.ledger.blocks import MATURITY
 
 NOBODY = -1
 KIND_BITS = 4

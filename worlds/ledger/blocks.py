@@ -17,7 +17,7 @@ from bitcoin.core import (
 )
 from bitcoin.core.script import OP_RETURN, CScript, CScriptWitness
 
-from worlds.undo import compact_size
+from worlds.ledger.undo import compact_size
 
 HALVING = 150  # blocks, on regtest
 MATURITY = 100  # blocks before a coinbase output can be spent

@@ -27,7 +27,7 @@ from bitcoin.core.script import (
     SignatureHash,
 )
 
-from worlds.keys import Address, AddressKind, key_hash_script, tagged_hash
+from worlds.ledger.keys import Address, AddressKind, key_hash_script, tagged_hash
 
 _NO_WITNESS = CTxInWitness()
 # BIP 340 recommends fresh randomness against side channels; worlds must be the same every time.

@@ -6,7 +6,7 @@ from datetime import datetime
 from bitcoin.core import CTransaction
 
 from chains.errors import TadoruError
-from worlds.blocks import (
+from worlds.ledger.blocks import (
     GENESIS,
     GENESIS_TIME,
     MAX_WEIGHT,
@@ -17,7 +17,7 @@ from worlds.blocks import (
     coinbase,
     merkle_root,
 )
-from worlds.undo import SpentOutput, block_undo
+from worlds.ledger.undo import SpentOutput, block_undo
 
 _RESERVED_WEIGHT = 4_000  # for the header and the coinbase, as Core's miner keeps free
 

@@ -12,8 +12,8 @@ from typing import IO, Self
 
 import numpy as np
 
-from worlds.blocks import Block
-from worlds.undo import undo_checksum
+from worlds.ledger.blocks import Block
+from worlds.ledger.undo import undo_checksum
 
 REGTEST_MAGIC = bytes.fromhex("fabfb5da")
 MAX_FILE = 128 << 20
