@@ -95,7 +95,7 @@ def test_peel_spends_its_own_change() -> None:
     assert [d.txid for d in links] == txids
     for before, after in pairwise(links):
         (spent,) = transaction(world, after.txid).vin
-        assert (spent.prevout.hash, spent.prevout.n) == (before.txid, before.change)
+        assert (spent.prevout.hash, spent.prevout.n) == (before.txid, before.change[0])
 
 
 def test_sweep_leaves_one_coin() -> None:
@@ -140,8 +140,7 @@ def test_change_goes_where_the_habit_says(place: ChangeAt) -> None:
     world.pay(pool, eve.receive(), 10 * BTC)
     world.mine(pool)
     txid = world.batch(eve, [(pool.receive(), BTC), (pool.receive(), 3 * BTC)])
-    change = world.deeds[-1].change
-    assert change is not None
+    (change,) = world.deeds[-1].change
     assert (txid, change) in eve.coins
     expected = {ChangeAt.LAST: {2}, ChangeAt.FIRST: {0}, ChangeAt.RANDOM: {0, 1, 2}, ChangeAt.SORTED: {2}}
     assert change in expected[place]

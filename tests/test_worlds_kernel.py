@@ -12,7 +12,7 @@ from bitcoin.core import CBlock
 from worlds.demo import tell
 from worlds.ledger.datadir import obfuscated, write_datadir
 from worlds.ledger.keys import AddressKind
-from worlds.wallet import BTC, ChangeAt, Habits
+from worlds.wallet import BTC, ChangeAt, Habits, Locktime, Selection
 from worlds.words import World
 
 pbk = pytest.importorskip("pbk", reason="Bitcoin Core's kernel is a test dependency")
@@ -21,10 +21,10 @@ pbk = pytest.importorskip("pbk", reason="Bitcoin Core's kernel is a test depende
 def every_word(seed: int) -> World:
     """Tell a world in which every kind of address meets every word."""
     world = World(seed, datetime(2026, 1, 1, tzinfo=UTC))
-    pool = world.wallet("pool", Habits(reuses_change=True, largest_first=True))
+    pool = world.wallet("pool", Habits(reuses_change=True, selection=Selection.LARGEST))
     places = list(ChangeAt)
     people = [
-        world.wallet(kind, Habits(kind, 1 + n % 2, 0xFFFFFFFD + n % 3, bool(n % 2), places[n % len(places)]))
+        world.wallet(kind, Habits(kind, 1 + n % 2, 0xFFFFFFFD + n % 3, list(Locktime)[n % 2], places[n % len(places)]))
         for n, kind in enumerate(AddressKind)
     ]
     world.mine(pool, 120)

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worlds.ledger.keys import Address, AddressKind
-from worlds.wallet import BTC, ChangeAt, Habits, Wallet
+from worlds.wallet import BTC, ChangeAt, Habits, Locktime, Selection, Wallet
 from worlds.words import World
 
 PHONE = Habits(AddressKind.P2WPKH, sequence=0xFFFFFFFD, change_at=ChangeAt.RANDOM)
-CORE = Habits(AddressKind.P2WPKH, sequence=0xFFFFFFFD, follows_tip=True, largest_first=True, fee_rate=12)
+CORE = Habits(AddressKind.P2WPKH, sequence=0xFFFFFFFD, locktime=Locktime.TIP, selection=Selection.LARGEST, fee_rate=12)
 TAPROOT = Habits(AddressKind.P2TR, sequence=0xFFFFFFFD, change_at=ChangeAt.SORTED, fee_rate=5)
 PAPER = Habits(AddressKind.P2PKH, 1, 0xFFFFFFFF, change_at=ChangeAt.LAST, reuses_change=True, fee_rate=20)
 NESTED = Habits(AddressKind.P2SH_P2WPKH, 1, 0xFFFFFFFE, change_at=ChangeAt.FIRST)
 DESK = Habits(AddressKind.P2SH_P2WPKH, 1, 0xFFFFFFFE, change_at=ChangeAt.FIRST, reuses_change=True)
 FRONT = Habits(AddressKind.P2WPKH, 2, 0xFFFFFFFF, change_at=ChangeAt.LAST, reuses_change=True, fee_rate=10)
 SERVER = Habits(AddressKind.P2WPKH, 2, 0xFFFFFFFF, change_at=ChangeAt.LAST, fee_rate=10)
-POOL = Habits(AddressKind.P2PKH, 1, 0xFFFFFFFF, reuses_change=True, largest_first=True)
-OLD_POOL = Habits(AddressKind.P2PK, 1, 0xFFFFFFFF, reuses_change=True, largest_first=True)
+POOL = Habits(AddressKind.P2PKH, 1, 0xFFFFFFFF, reuses_change=True, selection=Selection.LARGEST)
+OLD_POOL = Habits(AddressKind.P2PK, 1, 0xFFFFFFFF, reuses_change=True, selection=Selection.LARGEST)
 PEOPLE_USE = (PHONE, CORE, TAPROOT, PAPER, NESTED)
 
 N_CUSTOMERS = 24

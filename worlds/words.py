@@ -1,4 +1,4 @@
-"""The words a chain is told with: pay, batch, sweep, peel, coinjoin, swap, mine.
+"""The words a chain is told with: pay, batch, sweep, peel, coinjoin, swap, joint, mine.
 
     world = World(seed=1, start=datetime(2026, 1, 1, tzinfo=UTC))
     pool, alice = world.wallet("pool"), world.wallet("alice")
@@ -6,13 +6,17 @@
     world.pay(pool, alice.receive(), 3 * BTC)
     world.mine(pool)
 
-Every word makes real, validly signed transactions; the same seed and the same words make the same bytes.
+Every word makes real transactions, and keeps what was meant by them; the same seed and the same words make the
+same bytes. Who really paid whom follows from two accounts: the one that a payment is made on (`Payment.of`, else
+the payer's owner) and the one that an address serves (`Address.of`, else its wallet's owner).
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 
 from bitcoin.core.script import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 
@@ -20,11 +24,55 @@ from worlds.ledger.blocks import Block
 from worlds.ledger.chain import Chain, WorldError
 from worlds.ledger.keys import Address
 from worlds.ledger.signing import Coin, Draft
-from worlds.wallet import DUST, ChangeAt, Habits, Wallet, vbytes
+from worlds.parties import Entity
+from worlds.wallet import DUST, ChangeAt, Habits, InputOrder, Locktime, Wallet, vbytes
 
 Output = tuple[bytes, int]
-Payment = tuple[Address, int]
+Meant = tuple[Address, int] | tuple[Address, int, "Entity | None"]
 _SELLERS_TYPE = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
+_BACKDATED_SHARE, _MOST_BACKDATED = 0.1, 100
+
+
+class Payment(NamedTuple):
+    """One output that is meant for somebody."""
+
+    to: Address
+    value: int
+    """satoshi"""
+    of: Entity | None = None
+    """On whose account it is paid; the payer's owner where None."""
+
+
+class Settled(NamedTuple):
+    """One party really paid another; `txid` and `vout` are None where it stands in a service's books alone."""
+
+    payer: str
+    payee: str
+    value: int
+    vout: int | None = None
+
+
+class Order(StrEnum):
+    """How a transaction of several parties lists its inputs and outputs."""
+
+    RANDOM = "random"
+    BY_VALUE = "by value"
+    """Largest first, inputs and outputs alike (WabiSabi)."""
+    SORTED = "sorted"
+    """By outpoint, and by value and script (BIP 69)."""
+    AS_GIVEN = "as given"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one party brings to a transaction of several, and takes from it."""
+
+    wallet: Wallet
+    coins: Sequence[Coin]
+    outputs: Sequence[Payment]
+    change: Sequence[int] = ()
+    """Places in `outputs` of what is change."""
+    sighash: int = SIGHASH_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +85,16 @@ class Deed:
     """Wallets that signed."""
     to: tuple[str, ...]
     """Wallets that were meant to receive, change not counted."""
-    change: int | None
-    """Output number of the change, where there is one."""
+    change: tuple[int, ...]
+    """Output numbers of the change."""
+    paid: tuple[Settled, ...]
+    """Who really paid whom by it."""
+    coins: Sequence[Coin]
+    outputs: Sequence[Output]
+
+
+Recorder = Callable[[int, Deed, Sequence[Deed], Sequence[Settled]], None]
+"""Hears of every block: its height, its coinbase, its transactions, and what services booked meanwhile."""
 
 
 class World:
@@ -52,21 +108,49 @@ class World:
         Time of the first block after genesis, and seconds between blocks.
     """
 
-    def __init__(self, seed: int, start: datetime, interval: int = 600) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, start: datetime, interval: int = 600, *, signed: bool = True) -> None:
+        self.seed, self.signed = seed, signed
         self.random = random.Random(seed)  # noqa: S311 -- repeatable on purpose
         self.chain = Chain(start, interval)
         self.wallets: dict[str, Wallet] = {}
+        self.entities: dict[str, Entity] = {}
         self.deeds: list[Deed] = []
+        self.fee_level = 1.0
+        """What programs that follow the market multiply their fee rate by."""
+        self.recorder: Recorder | None = None
+        """Where deeds go once they are mined; while None, they stay in `deeds`."""
         self._addresses: dict[bytes, Address] = {}
+        self._waiting: list[Deed] = []
+        self._booked: list[Settled] = []
 
     @property
     def blocks(self) -> list[Block]:
         """The chain so far, genesis first."""
         return self.chain.blocks
 
-    def wallet(self, name: str, habits: Habits | None = None) -> Wallet:
-        """Open a wallet; a name is given once.
+    @property
+    def height(self) -> int:
+        """Height of the block that comes next: what is paid now is part of it."""
+        return self.chain.height + 1
+
+    def entity(self, entity: Entity) -> Entity:
+        """Let a party exist; an id is given once.
+
+        Raises
+        ------
+        WorldError
+            If the id is taken.
+        """
+        if entity.id in self.entities:
+            msg = f"the world already has a party {entity.id!r}: choose another id"
+            raise WorldError(msg)
+        self.entities[entity.id] = entity
+        return entity
+
+    def wallet(
+        self, name: str, habits: Habits | None = None, owner: Entity | None = None, group: str | None = None
+    ) -> Wallet:
+        """Open a wallet, by default of a person of the same name and apart from others; a name is given once.
 
         Raises
         ------
@@ -76,142 +160,228 @@ class World:
         if name in self.wallets:
             msg = f"the world already has a wallet called {name!r}: choose another name"
             raise WorldError(msg)
-        self.wallets[name] = Wallet(self.seed, name, habits or Habits(), self._register)
+        owner = owner or self.entity(Entity(name))
+        self.wallets[name] = Wallet(self.seed, name, habits or Habits(), owner, group or name, self._register)
         return self.wallets[name]
 
-    def pay(self, payer: Wallet, to: Address, value: int) -> bytes:
+    def pay(self, payer: Wallet, to: Address, value: int, of: Entity | None = None, word: str = "pay") -> bytes:
         """Pay one address; gives the txid."""
-        return self.batch(payer, [(to, value)], word="pay")
+        return self.batch(payer, [Payment(to, value, of)], word)
 
-    def batch(self, payer: Wallet, payments: Sequence[Payment], word: str = "batch") -> bytes:
-        """Pay several addresses in one transaction."""
-        wanted = [(to.script, value) for to, value in payments]
-        coins = payer.select(sum(v for _, v in wanted), [s for s, _ in wanted], self._next)
-        outputs, change = self._with_change(payer, coins, wanted)
-        txid = self._send(self._draft(payer.habits, coins, outputs), payer)
-        self._note(txid, word, [payer.name], [to.owner for to, _ in payments], change)
-        return txid
+    def batch(self, payer: Wallet, payments: Sequence[Meant], word: str = "batch") -> bytes:
+        """Pay several addresses in one transaction; a payment may be written as (address, value)."""
+        scripts = [to.script for to, *_ in payments]
+        target = sum(value for _, value, *_ in payments)
+        coins = payer.select(target, scripts, self.height, self.fee_level, self.random)
+        return self._pay(payer, coins, payments, word)
 
-    def spend(self, payer: Wallet, coins: Sequence[Coin], to: Address, word: str = "spend") -> bytes:
+    def spend(
+        self, payer: Wallet, coins: Sequence[Coin], to: Address, of: Entity | None = None, word: str = "spend"
+    ) -> bytes:
         """Pay these coins, whole, to one address."""
-        rate = payer.habits.fee_rate
-        value = sum(c.value for c in coins) - rate * vbytes(coins, [to.script])
+        value = sum(c.value for c in coins) - self._fee(payer, coins, [to.script])
         if value < DUST:
             msg = f"{len(coins)} coins of {payer.name} do not cover the fee of moving them"
             raise WorldError(msg)
-        txid = self._send(self._draft(payer.habits, coins, [(to.script, value)]), payer)
-        self._note(txid, word, [payer.name], [to.owner], None)
-        return txid
+        change = (0,) if to.owner == payer.name else ()
+        return self._send(payer, coins, [Payment(to, value, of)], change, word)
 
     def sweep(self, payer: Wallet, to: Address, at_most: int = 100) -> bytes:
         """Gather up to `at_most` coins of a wallet into one address."""
-        coins = payer.spendable(self._next)[:at_most]
+        coins = payer.spendable(self.height)[:at_most]
         return self.spend(payer, coins, to, word="sweep")
 
-    def peel(self, payer: Wallet, payments: Sequence[Payment]) -> list[bytes]:
+    def peel(self, payer: Wallet, payments: Sequence[Meant]) -> list[bytes]:
         """Pay one after the other from one large coin: each payment spends the change of the one before."""
-        coin = max(payer.spendable(self._next), key=lambda c: c.value)
+        coin = max(payer.spendable(self.height), key=lambda c: c.value)
         txids = []
-        for to, value in payments:
-            outputs, change = self._with_change(payer, [coin], [(to.script, value)])
-            if change is None:
-                msg = f"{payer.name} can not peel {value} satoshi off a coin of {coin.value}"
+        for payment in payments:
+            txids.append(self._pay(payer, [coin], [payment], "peel"))
+            change = self._waiting[-1].change
+            if not change:
+                msg = f"{payer.name} can not peel {payment[1]} satoshi off a coin of {coin.value}"
                 raise WorldError(msg)
-            txids.append(self._send(self._draft(payer.habits, [coin], outputs), payer))
-            self._note(txids[-1], "peel", [payer.name], [to.owner], change)
-            coin = payer.coins[txids[-1], change]
+            coin = payer.coins[txids[-1], change[0]]
         return txids
 
-    def coinjoin(self, people: Sequence[Wallet], value: int, fee_each: int = 2_000) -> bytes:
+    def coinjoin(self, people: Sequence[Wallet], value: int, fee_each: int = 2_000, word: str = "coinjoin") -> bytes:
         """Mix: everyone puts in coins and gets one output of `value` and change, all in random order."""
-        coins, outputs = [], []
+        shares = []
         for person in people:
-            mine = person.select(value + fee_each + DUST, [], self._next)
-            rest = sum(c.value for c in mine) - value - fee_each
-            coins += mine
-            outputs += [(person.receive().script, value), (person.receive().script, rest)]
-        self.random.shuffle(coins)
-        self.random.shuffle(outputs)
-        txid = self._send(self._draft(people[0].habits, coins, outputs), *people)
-        names = [p.name for p in people]
-        self._note(txid, "coinjoin", names, names, None)
-        return txid
+            coins = person.select(value + fee_each + DUST, [], self.height, self.fee_level, self.random)
+            rest = sum(c.value for c in coins) - value - fee_each
+            outputs = [Payment(person.receive(role="mix"), value), Payment(person.receive(role="change"), rest)]
+            shares.append(Share(person, coins, outputs, (1,)))
+        return self.joint(shares, word)
 
     def swap(self, seller: Wallet, buyer: Wallet, price: int) -> bytes:
         """Sell one coin by a partially signed transaction, as inscription markets do: two owners sign one.
 
         The seller signs input 0 and its payment alone (SINGLE | ANYONECANPAY), the buyer signs the rest.
         """
-        sold = seller.spendable(self._next)[0]
-        outputs = [(seller.receive().script, price + sold.value), (buyer.receive().script, sold.value)]
-        money = buyer.select(price + sold.value, [s for s, _ in outputs], self._next)
-        paid = [*outputs, *self._change(buyer, [sold, *money], outputs)]
-        draft = self._draft(buyer.habits, [sold, *money], paid, [_SELLERS_TYPE])
-        txid = self._send(draft, seller, buyer)
-        self._note(txid, "swap", [seller.name, buyer.name], [seller.name, buyer.name], None)
-        return txid
+        sold = seller.spendable(self.height)[0]
+        income = Payment(seller.receive(), price + sold.value, buyer.owner)
+        bought = Payment(buyer.receive(), sold.value, buyer.owner)
+        scripts = [income.to.script, bought.to.script]
+        money = buyer.select(price + sold.value, scripts, self.height, self.fee_level, self.random)
+        change = self._change(buyer, [sold, *money], [income, bought])
+        shares = [
+            Share(seller, [sold], [income], sighash=_SELLERS_TYPE),
+            Share(buyer, money, [bought, *change], tuple(range(1, 1 + len(change)))),
+        ]
+        return self.joint(shares, "swap", Order.AS_GIVEN, habits=buyer.habits)
+
+    def joint(
+        self,
+        shares: Sequence[Share],
+        word: str,
+        order: Order = Order.RANDOM,
+        *,
+        habits: Habits | None = None,
+        extra: Sequence[Output] = (),
+    ) -> bytes:
+        """Make one transaction of several parties; what they bring and do not take is the fee.
+
+        Parameters
+        ----------
+        habits
+            Version, nSequence and nLockTime: by default those of the first party's program.
+        extra
+            Outputs of nobody, such as an OP_RETURN.
+        """
+        coins = [(c, s.sighash) for s in shares for c in s.coins]
+        rows = [(p, n in s.change, s.wallet) for s in shares for n, p in enumerate(s.outputs)]
+        outputs = [((p.to.script, p.value), (p, own, w)) for p, own, w in rows] + [(o, None) for o in extra]
+        match order:
+            case Order.RANDOM:
+                self.random.shuffle(coins)
+                self.random.shuffle(outputs)
+            case Order.BY_VALUE:
+                coins.sort(key=lambda c: -c[0].value)
+                outputs.sort(key=lambda o: -o[0][1])
+            case Order.SORTED:
+                coins.sort(key=lambda c: c[0].outpoint)
+                outputs.sort(key=lambda o: (o[0][1], o[0][0]))
+            case Order.AS_GIVEN:
+                pass
+        draft = self._draft(
+            habits or shares[0].wallet.habits, [c for c, _ in coins], [o for o, _ in outputs], [k for _, k in coins]
+        )
+        told = [(n, *what) for n, (_, what) in enumerate(outputs) if what]
+        change = tuple(n for n, _, own, _ in told if own)
+        settled = [(p.to.owner, self._settled(n, p, wallet)) for n, p, own, wallet in told if not own]
+        return self._submit(draft, word, tuple(dict.fromkeys(s.wallet.name for s in shares)), change, settled)
+
+    def book(self, payer: Entity, payee: Entity, value: int) -> None:
+        """Note a payment that stands in a service's books alone, without a transaction."""
+        self._booked.append(Settled(payer.id, payee.id, value))
 
     def mine(self, pool: Wallet, n: int = 1, tag: bytes | None = None) -> None:
         """Mine `n` blocks, each to a fresh address unless the pool reuses its change."""
         for _ in range(n):
             reuse = pool.habits.reuses_change and pool.addresses
-            address = pool.addresses[0] if reuse else pool.receive()
+            address = pool.addresses[0] if reuse else pool.receive(role="reward")
             reward = self.chain.mine(address.script, tag or f"/{pool.name}/".encode())
             value = int(reward.tx.vout[0].nValue)
             coin = Coin(reward.txid, 0, value, address, self.chain.height, coinbase=True)
             pool.coins[coin.outpoint] = coin
+            self._record(Deed(reward.txid, "coinbase", (), (pool.name,), (), (), (), [(address.script, value)]))
 
-    @property
-    def _next(self) -> int:
-        return self.chain.height + 1
+    def address_of(self, script: bytes) -> Address | None:
+        """Give the address that a wallet of this world made; None for a script of nobody."""
+        return self._addresses.get(script)
+
+    def _record(self, reward: Deed) -> None:
+        """Tell the recorder what was mined: transactions enter blocks in the order in which they were made."""
+        n = len(self._waiting) - self.chain.n_waiting
+        mined, booked = self._waiting[:n], self._booked
+        self._waiting, self._booked = self._waiting[n:], []
+        if self.recorder is not None:
+            self.recorder(self.chain.height, reward, mined, booked)
 
     def _register(self, address: Address) -> None:
         self._addresses[address.script] = address
 
-    def _change(self, payer: Wallet, coins: Sequence[Coin], outputs: Sequence[Output]) -> list[Output]:
-        """Give the change output, or none where it would be dust."""
-        first = coins[0].address
-        to = first if payer.habits.reuses_change else payer.receive()
-        fee = payer.habits.fee_rate * vbytes(coins, [*(s for s, _ in outputs), to.script])
-        rest = sum(c.value for c in coins) - sum(v for _, v in outputs) - fee
-        return [(to.script, rest)] if rest >= DUST else []
+    def _fee(self, payer: Wallet, coins: Sequence[Coin], scripts: Sequence[bytes]) -> int:
+        return payer.habits.fee_for(vbytes(coins, scripts), self.fee_level)
 
-    def _with_change(
-        self, payer: Wallet, coins: Sequence[Coin], wanted: Sequence[Output]
-    ) -> tuple[list[Output], int | None]:
-        """All outputs in the payer's habitual order, and the place of the change among them."""
-        change = self._change(payer, coins, wanted)
+    def _pay(self, payer: Wallet, coins: Sequence[Coin], meant: Sequence[Meant], word: str) -> bytes:
+        """Pay from these coins, with change, in the payer's habitual order."""
+        payments = [Payment(*p) for p in meant]
+        change = self._change(payer, coins, payments)
         match payer.habits.change_at:
             case ChangeAt.LAST:
-                outputs = [*wanted, *change]
+                outputs = [*payments, *change]
             case ChangeAt.FIRST:
-                outputs = [*change, *wanted]
+                outputs = [*change, *payments]
             case ChangeAt.RANDOM:
-                outputs = list(wanted)
+                outputs = list(payments)
                 for output in change:
                     outputs.insert(self.random.randrange(len(outputs) + 1), output)
             case ChangeAt.SORTED:
-                outputs = sorted([*wanted, *change], key=lambda o: (o[1], o[0]))
-        return outputs, outputs.index(change[0]) if change else None
+                outputs = sorted([*payments, *change], key=lambda p: (p.value, p.to.script))
+        return self._send(payer, coins, outputs, tuple(outputs.index(c) for c in change), word)
 
-    def _draft(
-        self, habits: Habits, coins: Sequence[Coin], outputs: Sequence[Output], sighash: Sequence[int] = ()
-    ) -> Draft:
-        kinds = [*sighash, *[SIGHASH_ALL] * (len(coins) - len(sighash))]
-        locktime = self.chain.height if habits.follows_tip else 0
-        return Draft(coins, outputs, [habits.sequence] * len(coins), kinds, habits.version, locktime)
+    def _change(self, payer: Wallet, coins: Sequence[Coin], payments: Sequence[Payment]) -> list[Payment]:
+        """Give the change output, or none where it would be dust."""
+        habits = payer.habits
+        kind = payments[0].to.kind if habits.change_like_payment else habits.kind
+        to = coins[0].address if habits.reuses_change else payer.receive(kind, role="change")
+        fee = self._fee(payer, coins, [*(p.to.script for p in payments), to.script])
+        rest = sum(c.value for c in coins) - sum(p.value for p in payments) - fee
+        return [Payment(to, rest)] if rest >= DUST else []
 
-    def _send(self, draft: Draft, *signers: Wallet) -> bytes:
-        """Sign, submit, and move the coins between the wallets."""
+    def _send(
+        self, payer: Wallet, coins: Sequence[Coin], outputs: Sequence[Payment], change: tuple[int, ...], word: str
+    ) -> bytes:
+        match payer.habits.inputs:
+            case InputOrder.SORTED:
+                coins = sorted(coins, key=lambda c: c.outpoint)
+            case InputOrder.RANDOM:
+                coins = self.random.sample(coins, len(coins))
+            case InputOrder.CHOSEN:
+                pass
+        draft = self._draft(payer.habits, coins, [(p.to.script, p.value) for p in outputs], [SIGHASH_ALL] * len(coins))
+        meant = [(n, p) for n, p in enumerate(outputs) if n not in change]
+        settled = [(p.to.owner, self._settled(n, p, payer)) for n, p in meant]
+        return self._submit(draft, word, (payer.name,), change, settled)
+
+    def _settled(self, vout: int, payment: Payment, payer: Wallet) -> Settled | None:
+        """Who really paid whom by an output; None where a party moves its own money."""
+        of = payment.of or payer.owner
+        to = payment.to.of or self.wallets[payment.to.owner].owner.id
+        return Settled(of.id, to, payment.value, vout) if of.id != to else None
+
+    def _draft(self, habits: Habits, coins: Sequence[Coin], outputs: Sequence[Output], sighash: Sequence[int]) -> Draft:
+        locktime = self._locktime(habits.locktime)
+        return Draft(coins, outputs, [habits.sequence] * len(coins), sighash, habits.version, locktime)
+
+    def _locktime(self, habit: Locktime) -> int:
+        if habit is Locktime.ZERO:
+            return 0
+        back = habit is Locktime.BACKDATED and self.random.random() < _BACKDATED_SHARE
+        return max(0, self.chain.height - (self.random.randrange(_MOST_BACKDATED) if back else 0))
+
+    def _submit(
+        self,
+        draft: Draft,
+        word: str,
+        by: tuple[str, ...],
+        change: tuple[int, ...],
+        settled: Sequence[tuple[str, Settled | None]],
+    ) -> bytes:
+        """Sign, submit, move the coins between the wallets, and keep what was meant."""
         txid = self.chain.submit(draft.signed())
-        names = {w.name: w for w in signers}
         for coin in draft.coins:
-            names[coin.address.owner].take([coin])
+            self.wallets[coin.address.owner].take([coin])
         for n, (script, value) in enumerate(draft.outputs):
             if (address := self._addresses.get(script)) is not None:
-                coin = Coin(txid, n, value, address, self._next)
+                coin = Coin(txid, n, value, address, self.height)
                 self.wallets[address.owner].coins[coin.outpoint] = coin
+        to = tuple(owner for owner, _ in settled)
+        paid = tuple(s for _, s in settled if s)
+        deed = Deed(txid, word, by, to, change, paid, draft.coins, draft.outputs)
+        self._waiting.append(deed)
+        if self.recorder is None:
+            self.deeds.append(deed)
         return txid
-
-    def _note(self, txid: bytes, word: str, by: Sequence[str], to: Sequence[str], change: int | None) -> None:
-        self.deeds.append(Deed(txid, word, tuple(by), tuple(to), change))

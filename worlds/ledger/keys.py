@@ -1,7 +1,7 @@
 """Keys and the addresses they open, each derived from a seed so that a world is the same every time."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -58,6 +58,10 @@ class Address:
     kind: AddressKind
     owner: str
     """Name of the wallet that made it."""
+    role: str = "receive"
+    """What it is for: `worlds.truth.tables.ROLES`."""
+    of: str = ""
+    """Entity on whose account it is paid; empty: the wallet's owner."""
 
     @cached_property
     def key(self) -> PrivateKey:
@@ -97,7 +101,7 @@ class Address:
 
     def same_key(self, kind: AddressKind) -> "Address":
         """Give the address that the same key has in another form."""
-        return Address(self.secret, kind, self.owner)
+        return replace(self, kind=kind)
 
 
 def derive(seed: int, owner: str, number: int) -> bytes:

@@ -1,0 +1,67 @@
+"""Wallet programs: what each does the same way every time, and how many people run it.
+
+The shares are chosen so that version, nSequence, nLockTime and script kinds come out near the base rates of
+105,546 uniformly drawn mainnet transactions (decluster's survey); each world draws its own around them. Programs
+that are held out never run in the worlds that heuristics are tuned on.
+"""
+
+from dataclasses import dataclass
+
+from worlds.ledger.keys import AddressKind
+from worlds.wallet import ChangeAt, Fee, Habits, InputOrder, Locktime, Selection
+
+P2PKH, NESTED, P2WPKH, P2TR = AddressKind.P2PKH, AddressKind.P2SH_P2WPKH, AddressKind.P2WPKH, AddressKind.P2TR
+FINAL, NO_RBF, RBF = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A wallet program, and the percentage of people who run it."""
+
+    habits: Habits
+    share: float
+
+
+def _table(*rows: tuple[float, Habits]) -> dict[str, Program]:
+    return {habits.program: Program(habits, share) for share, habits in rows}
+
+
+PROGRAMS = _table(
+    (10, Habits(P2WPKH, 2, RBF, Locktime.BACKDATED, ChangeAt.RANDOM, selection=Selection.CLOSEST, fee=Fee.MARKET,
+                change_like_payment=True, program="core")),
+    (12, Habits(P2WPKH, 2, RBF, Locktime.TIP, ChangeAt.SORTED, selection=Selection.ADDRESS, fee=Fee.MARKET,
+                inputs=InputOrder.SORTED, program="electrum")),
+    (14, Habits(P2PKH, 1, NO_RBF, Locktime.TIP, ChangeAt.RANDOM, selection=Selection.LARGEST, fee_rate=12,
+                program="desktop")),
+    (16, Habits(P2PKH, 1, FINAL, change_at=ChangeAt.LAST, reuses_change=True, fee=Fee.ROUND, fee_rate=20,
+                program="paper")),
+    (24, Habits(P2PKH, 1, FINAL, change_at=ChangeAt.RANDOM, selection=Selection.SMALLEST, fee_rate=15,
+                program="phone")),
+    (12, Habits(NESTED, 1, FINAL, change_at=ChangeAt.LAST, fee=Fee.MARKET, program="hardware")),
+    (8, Habits(NESTED, 2, NO_RBF, change_at=ChangeAt.FIRST, selection=Selection.RANDOM, program="multicoin")),
+    (4, Habits(P2TR, 2, RBF, change_at=ChangeAt.SORTED, inputs=InputOrder.SORTED, fee_rate=5, program="taproot")),
+)  # fmt: skip
+HELD_OUT = _table(
+    (20, Habits(P2WPKH, 1, RBF, change_at=ChangeAt.RANDOM, selection=Selection.LARGEST, fee=Fee.MARKET,
+                inputs=InputOrder.RANDOM, program="watch")),
+    (18, Habits(P2WPKH, 2, NO_RBF, Locktime.BACKDATED, ChangeAt.SORTED, selection=Selection.CLOSEST, fee=Fee.MARKET,
+                inputs=InputOrder.SORTED, program="sovereign")),
+    (22, Habits(P2PKH, 2, FINAL, change_at=ChangeAt.FIRST, fee_rate=10, program="browser")),
+    (12, Habits(NESTED, 1, NO_RBF, change_at=ChangeAt.RANDOM, reuses_change=True, fee=Fee.ROUND, fee_rate=25,
+                program="messenger")),
+    (16, Habits(P2TR, 2, FINAL, Locktime.ZERO, ChangeAt.RANDOM, selection=Selection.RANDOM,
+                change_like_payment=True, program="vault")),
+    (12, Habits(P2WPKH, 2, RBF, Locktime.TIP, ChangeAt.LAST, selection=Selection.SMALLEST, program="card")),
+)  # fmt: skip
+
+# Programs of businesses: run on servers, in batches, by fixed rules.
+SERVERS = {
+    "server": Habits(P2WPKH, 2, FINAL, change_at=ChangeAt.LAST, selection=Selection.LARGEST, fee_rate=10,
+                     program="server"),
+    "old server": Habits(P2PKH, 1, FINAL, change_at=ChangeAt.LAST, reuses_change=True, selection=Selection.LARGEST,
+                         fee_rate=20, program="old server"),
+    "nested server": Habits(NESTED, 1, NO_RBF, change_at=ChangeAt.FIRST, selection=Selection.LARGEST,
+                            program="nested server"),
+    "custody": Habits(NESTED, 2, FINAL, change_at=ChangeAt.RANDOM, selection=Selection.OLDEST, fee=Fee.MARKET,
+                      program="custody"),
+}  # fmt: skip
