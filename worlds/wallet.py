@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from worlds.ledger.blocks import MATURITY
 from worlds.ledger.chain import Outpoint, WorldError
-from worlds.ledger.keys import Address, AddressKind, derive
+from worlds.ledger.keys import Address, AddressKind, Keyring
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 
@@ -110,7 +110,7 @@ class Wallet:
 
     Parameters
     ----------
-    seed, name
+    keys, name
         Decide its keys.
     habits
         What its program does.
@@ -123,18 +123,17 @@ class Wallet:
     """
 
     def __init__(
-        self, seed: int, name: str, habits: Habits, owner: Entity, group: str, register: Callable[[Address], None]
+        self, keys: Keyring, name: str, habits: Habits, owner: Entity, group: str, register: Callable[[Address], None]
     ) -> None:
         self.name, self.habits, self.owner, self.group = name, habits, owner, group
         self.addresses: list[Address] = []
         self.coins: dict[Outpoint, Coin] = {}
-        self._seed, self._register = seed, register
+        self._keys, self._register = keys, register
 
     def receive(self, kind: AddressKind | None = None, role: str = "receive", of: Entity | None = None) -> Address:
         """Make a fresh address; `of` is the party on whose account it is paid, if not the wallet's owner."""
-        secret = derive(self._seed, self.name, len(self.addresses))
         account = of.id if of else ""
-        return self.watch(Address(secret, kind or self.habits.kind, self.name, role, account))
+        return self.watch(self._keys.address(self.name, len(self.addresses), kind or self.habits.kind, role, account))
 
     def watch(self, address: Address) -> Address:
         """Take in an address, so that coins paid to it are this wallet's."""

@@ -18,11 +18,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from bitcoin.core.script import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
-
 from worlds.ledger.blocks import Block
 from worlds.ledger.chain import Chain, WorldError
-from worlds.ledger.keys import Address
+from worlds.ledger.keys import Address, Keyring
+from worlds.ledger.sighash import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.ledger.signing import Coin, Draft
 from worlds.parties import Entity
 from worlds.wallet import DUST, ChangeAt, Habits, InputOrder, Locktime, Wallet, vbytes
@@ -106,12 +105,25 @@ class World:
         Decides every key and every choice left open.
     start, interval
         Time of the first block after genesis, and seconds between blocks.
+    signed
+        Whether keys and signatures are valid; without, both are fillers of the same length.
+    sink
+        Takes the blocks as they are mined; they are kept in `blocks` otherwise.
     """
 
-    def __init__(self, seed: int, start: datetime, interval: int = 600, *, signed: bool = True) -> None:
+    def __init__(
+        self,
+        seed: int,
+        start: datetime,
+        interval: int = 600,
+        *,
+        signed: bool = True,
+        sink: Callable[[Block], object] | None = None,
+    ) -> None:
         self.seed, self.signed = seed, signed
         self.random = random.Random(seed)  # noqa: S311 -- repeatable on purpose
-        self.chain = Chain(start, interval)
+        self._keys = Keyring(seed, signed)
+        self.chain = Chain(start, interval, sink)
         self.wallets: dict[str, Wallet] = {}
         self.entities: dict[str, Entity] = {}
         self.deeds: list[Deed] = []
@@ -161,7 +173,7 @@ class World:
             msg = f"the world already has a wallet called {name!r}: choose another name"
             raise WorldError(msg)
         owner = owner or self.entity(Entity(name))
-        self.wallets[name] = Wallet(self.seed, name, habits or Habits(), owner, group or name, self._register)
+        self.wallets[name] = Wallet(self._keys, name, habits or Habits(), owner, group or name, self._register)
         return self.wallets[name]
 
     def pay(self, payer: Wallet, to: Address, value: int, of: Entity | None = None, word: str = "pay") -> bytes:
@@ -281,8 +293,8 @@ class World:
         for _ in range(n):
             reuse = pool.habits.reuses_change and pool.addresses
             address = pool.addresses[0] if reuse else pool.receive(role="reward")
-            reward = self.chain.mine(address.script, tag or f"/{pool.name}/".encode())
-            value = int(reward.tx.vout[0].nValue)
+            reward = self.chain.mine(address.script, tag or f"/{pool.name}/".encode()).reward
+            _, value = reward.outputs[0]
             coin = Coin(reward.txid, 0, value, address, self.chain.height, coinbase=True)
             pool.coins[coin.outpoint] = coin
             self._record(Deed(reward.txid, "coinbase", (), (pool.name,), (), (), (), [(address.script, value)]))

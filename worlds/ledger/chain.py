@@ -1,25 +1,30 @@
-"""A regtest chain that grows: what waits, what is unspent, and the blocks so far with their undo records."""
+"""A regtest chain that grows: what waits, what is unspent, and each block with its undo record as it is finished."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from bitcoin.core import CTransaction
+import numpy as np
 
 from chains.errors import TadoruError
 from worlds.ledger.blocks import (
     GENESIS,
     GENESIS_TIME,
+    MAX_SIGOPS,
     MAX_WEIGHT,
+    NO_HASH,
     Block,
-    Packed,
     Template,
     assemble,
     coinbase,
     merkle_root,
 )
-from worlds.ledger.undo import SpentOutput, block_undo
+from worlds.ledger.undo import SpentOutput, compact_size, tx_undos
+from worlds.ledger.wire import Output, Packed
 
-_RESERVED_WEIGHT = 4_000  # for the header and the coinbase, as Core's miner keeps free
+# For the header and the coinbase, as Core's miner keeps free.
+_RESERVED_WEIGHT, _RESERVED_SIGOPS = 4_000, 400
 
 Outpoint = tuple[bytes, int]
 
@@ -28,8 +33,44 @@ class WorldError(TadoruError):
     """A world was told to do what its chain or a wallet can not do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Transactions that were made elsewhere and are bytes already; they follow those that wait."""
+
+    body: bytes
+    txids: np.ndarray
+    """uint8 (n, 32)"""
+    wtxids: np.ndarray
+    """uint8 (n, 32)"""
+    undo: bytes
+    """Their undo records, without a count."""
+    fees: int
+    weight: int
+    sigops: int = 0
+    spends: Sequence[Outpoint] = ()
+    """What they take of the chain's own unspent outputs; others are their maker's business."""
+    makes: Mapping[Outpoint, Output] = field(default_factory=dict)
+    """Outputs that the chain's own transactions may spend later."""
+
+
+class Mined(NamedTuple):
+    """What a block brought."""
+
+    reward: Packed
+    """Its coinbase."""
+    included: list[bytes]
+    """txids of those that waited and are in it now, in order."""
+
+
 class Chain:
     """Blocks from regtest's genesis on, one every `interval` seconds from `start`.
+
+    Parameters
+    ----------
+    start, interval
+        Time of the first block after genesis, and seconds between blocks.
+    sink
+        Takes each block as it is finished, genesis first; by default they are kept in `blocks`.
 
     Raises
     ------
@@ -37,19 +78,19 @@ class Chain:
         If `start` is before genesis, or a transaction spends what is not there.
     """
 
-    def __init__(self, start: datetime, interval: int) -> None:
-        self.blocks = [Block(GENESIS, None)]
+    def __init__(self, start: datetime, interval: int, sink: Callable[[Block], object] | None = None) -> None:
+        self.blocks: list[Block] = []
+        """The chain so far, genesis first; empty where a sink takes the blocks."""
+        self.height = -1
+        """Height of the last block."""
+        self._sink = sink or self.blocks.append
         self._start, self._interval = int(start.timestamp()), interval
         if self._start <= GENESIS_TIME:
             msg = f"a regtest chain can not start at {start}, before its genesis block (2011-02-02)"
             raise WorldError(msg)
         self._unspent: dict[Outpoint, SpentOutput] = {}
         self._waiting: list[Packed] = []
-
-    @property
-    def height(self) -> int:
-        """Height of the last block."""
-        return len(self.blocks) - 1
+        self._append(Block(GENESIS, None))
 
     @property
     def next_time(self) -> int:
@@ -61,29 +102,62 @@ class Chain:
         """Transactions that wait for a block."""
         return len(self._waiting)
 
-    def submit(self, tx: CTransaction) -> bytes:
-        """Let a signed transaction wait for the next block; gives its txid."""
-        packed = Packed.of(tx)
-        self._waiting.append(packed)
-        return packed.txid
+    def submit(self, tx: Packed) -> bytes:
+        """Let a signed transaction wait for the next block; gives its txid.
 
-    def mine(self, reward_script: bytes, tag: bytes) -> Packed:
-        """Put what waits, as far as it fits, into a block; gives the coinbase."""
-        chosen = self._take()
+        Raises
+        ------
+        WorldError
+            If it is too large for any block.
+        """
+        if tx.weight > MAX_WEIGHT - _RESERVED_WEIGHT or tx.sigops > MAX_SIGOPS - _RESERVED_SIGOPS:
+            msg = f"a transaction of {tx.weight} weight units and {tx.sigops} signature checks fits into no block"
+            raise WorldError(msg)
+        self._waiting.append(tx)
+        return tx.txid
+
+    def mine(self, reward_script: bytes, tag: bytes, extra: Encoded | None = None) -> Mined:
+        """Put what waits, as far as it fits, into a block, and `extra` behind it.
+
+        Transactions enter blocks in the order in which they were submitted, so that none precedes what it spends.
+
+        Raises
+        ------
+        WorldError
+            If `extra` alone is too large for a block, or something is spent that is not there.
+        """
+        chosen = self._take(extra)
         spent = [self._connect(tx) for tx in chosen]
-        fees = sum(_fee(tx, coins) for tx, coins in zip(chosen, spent, strict=True))
-        previous = self.blocks[-1].hash
-        template = Template(self.height + 1, previous, self.next_time, reward_script, tag)
-        reward = coinbase(template, fees, merkle_root([bytes(32), *(tx.wtxid for tx in chosen)]))
+        fees = sum(_fee(tx, coins) for tx, coins in zip(chosen, spent, strict=True)) + (extra.fees if extra else 0)
+        txids, wtxids = [tx.txid for tx in chosen], [tx.wtxid for tx in chosen]
+        body, undo = b"".join([tx.raw for tx in chosen]), tx_undos(spent)
+        if extra:
+            self._connect_encoded(extra)
+            txids, wtxids = [*txids, *_rows(extra.txids)], [*wtxids, *_rows(extra.wtxids)]
+            body, undo = body + extra.body, undo + extra.undo
+        template = Template(self.height + 1, self._last_hash, self.next_time, reward_script, tag)
+        reward = coinbase(template, fees, merkle_root([NO_HASH, *wtxids]))
         self._credit(reward, is_coinbase=True)
-        self.blocks.append(Block(assemble(template, [reward, *chosen]), block_undo(spent)))
-        return reward
+        self._append(Block(assemble(template, reward, txids, body), compact_size(len(txids)) + undo))
+        return Mined(reward, [tx.txid for tx in chosen])
 
-    def _take(self) -> list[Packed]:
-        weight, n = _RESERVED_WEIGHT, 0
+    def _append(self, block: Block) -> None:
+        self._last_hash = block.hash
+        self.height += 1
+        self._sink(block)
+
+    def _take(self, extra: Encoded | None) -> list[Packed]:
+        """Take the first of those that wait, up to the block's limits."""
+        weight = MAX_WEIGHT - _RESERVED_WEIGHT - (extra.weight if extra else 0)
+        sigops = MAX_SIGOPS - _RESERVED_SIGOPS - (extra.sigops if extra else 0)
+        if min(weight, sigops) < 0:
+            msg = f"the encoded transactions are over a block's limits by {-min(weight, sigops)}"
+            raise WorldError(msg)
+        n = 0
         for tx in self._waiting:
-            weight += tx.weight
-            if weight > MAX_WEIGHT:
+            weight -= tx.weight
+            sigops -= tx.sigops
+            if min(weight, sigops) < 0:
                 break
             n += 1
         chosen, self._waiting = self._waiting[:n], self._waiting[n:]
@@ -91,22 +165,37 @@ class Chain:
 
     def _connect(self, tx: Packed) -> list[SpentOutput]:
         """Take from the unspent outputs what `tx` spends and add what it makes."""
-        outpoints = [(bytes(i.prevout.hash), int(i.prevout.n)) for i in tx.tx.vin]
-        missing = [o for o in outpoints if o not in self._unspent]
-        if missing:
-            txid, vout = missing[0]
-            origin = f"{txid[::-1].hex()}:{vout}"
-            msg = f"transaction {tx.txid[::-1].hex()} spends {origin}, which is spent or unknown"
-            raise WorldError(msg)
-        spent = [self._unspent.pop(o) for o in outpoints]
+        spent = self._spend(tx.outpoints, f"transaction {tx.txid[::-1].hex()}")
         self._credit(tx, is_coinbase=False)
         return spent
 
+    def _connect_encoded(self, extra: Encoded) -> None:
+        self._spend(extra.spends, "an encoded transaction")
+        for outpoint, (script, value) in extra.makes.items():
+            self._unspent[outpoint] = SpentOutput(value, script, self.height + 1, coinbase=False)
+
+    def _spend(self, outpoints: Sequence[Outpoint], spender: str) -> list[SpentOutput]:
+        """Take outputs from the unspent ones; each can be spent once."""
+        spent = []
+        for outpoint in outpoints:
+            coin = self._unspent.pop(outpoint, None)
+            if coin is None:
+                txid, vout = outpoint
+                msg = f"{spender} spends {txid[::-1].hex()}:{vout}, which is spent or unknown"
+                raise WorldError(msg)
+            spent.append(coin)
+        return spent
+
     def _credit(self, tx: Packed, *, is_coinbase: bool) -> None:
-        for n, out in enumerate(tx.tx.vout):
-            script = bytes(out.scriptPubKey)
-            self._unspent[tx.txid, n] = SpentOutput(int(out.nValue), script, self.height + 1, is_coinbase)
+        height = self.height + 1
+        for n, (script, value) in enumerate(tx.outputs):
+            self._unspent[tx.txid, n] = SpentOutput(value, script, height, is_coinbase)
 
 
 def _fee(tx: Packed, coins: Sequence[SpentOutput]) -> int:
-    return sum(c.value for c in coins) - sum(int(o.nValue) for o in tx.tx.vout)
+    return sum([coin.value for coin in coins]) - sum([value for _, value in tx.outputs])
+
+
+def _rows(hashes: np.ndarray) -> list[bytes]:
+    data = hashes.tobytes()
+    return [data[at : at + 32] for at in range(0, len(data), 32)]

@@ -57,7 +57,7 @@ class _Numbered:
 
 
 class DatadirWriter:
-    """Writes `DIR/blocks`; use as a context manager.
+    """Writes `DIR/blocks`; use as a context manager, and `add` as the sink of a chain that is written as it grows.
 
     Parameters
     ----------
@@ -123,10 +123,14 @@ def obfuscated(data: bytes, key: np.ndarray, offset: int) -> bytes:
     return (padded ^ word).tobytes()[: len(data)]
 
 
+def xor_key(seed: int) -> bytes:
+    """Key of a seed for `xor.dat`, 8 bytes."""
+    return hashlib.sha256(f"{seed}/xor".encode()).digest()[:8]
+
+
 def write_datadir(folder: Path, blocks: Iterable[Block], *, seed: int, max_file: int = MAX_FILE) -> Path:
     """Write a whole chain, obfuscated with a key of this seed; gives the datadir."""
-    key = hashlib.sha256(f"{seed}/xor".encode()).digest()[:8]
-    with DatadirWriter(folder, key=key, max_file=max_file) as writer:
+    with DatadirWriter(folder, key=xor_key(seed), max_file=max_file) as writer:
         for block in blocks:
             writer.add(block)
     return folder

@@ -1,25 +1,15 @@
 """Keys and the addresses they open, each derived from a seed so that a world is the same every time."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from bitcoin.core import Hash160
-from bitcoin.core.script import (
-    OP_0,
-    OP_1,
-    OP_CHECKSIG,
-    OP_DUP,
-    OP_EQUAL,
-    OP_EQUALVERIFY,
-    OP_HASH160,
-    CScript,
-)
-from coincurve import PrivateKey
+import numpy as np
 
-CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_EVEN_Y = 2
+from chains.sha256 import hash160 as hash160_into
+from chains.sha256 import new_context
+from worlds.ledger.signers import CurveKey, FillerKey, Key
 
 
 class AddressKind(StrEnum):
@@ -32,22 +22,16 @@ class AddressKind(StrEnum):
     P2TR = "p2tr"
 
 
-def tagged_hash(tag: str, data: bytes) -> bytes:
-    """BIP 340 tagged SHA-256 of `data`, 32 bytes."""
-    prefix = hashlib.sha256(tag.encode()).digest()
-    return hashlib.sha256(prefix + prefix + data).digest()
+def hash160(data: bytes) -> bytes:
+    """RIPEMD-160 of SHA-256, 20 bytes; by the kernel, because hashlib lacks RIPEMD-160 on some machines."""
+    out = np.empty(32, np.uint8)
+    hash160_into(new_context(), np.frombuffer(data, np.uint8), 0, len(data), out)
+    return out[:20].tobytes()
 
 
-def taproot_tweaked(key: PrivateKey) -> PrivateKey:
-    """Give the key that signs for a BIP 341 output without script paths (BIP 86)."""
-    point = key.public_key.format()
-    even = key if point[0] == _EVEN_Y else PrivateKey.from_int(CURVE_ORDER - key.to_int())
-    return even.add(tagged_hash("TapTweak", point[1:]))
-
-
-def key_hash_script(key_hash: bytes) -> CScript:
+def key_hash_script(key_hash: bytes) -> bytes:
     """Script of a P2PKH output; also the script code that a P2WPKH spend signs."""
-    return CScript([OP_DUP, OP_HASH160, key_hash, OP_EQUALVERIFY, OP_CHECKSIG])
+    return b"\x76\xa9\x14" + key_hash + b"\x88\xac"
 
 
 @dataclass(frozen=True)
@@ -62,42 +46,43 @@ class Address:
     """What it is for: `worlds.truth.tables.ROLES`."""
     of: str = ""
     """Entity on whose account it is paid; empty: the wallet's owner."""
+    signer: type[Key] = field(default=CurveKey, repr=False)
+    """How its key is made, the same for a whole world: on the curve, or in its form alone."""
 
     @cached_property
-    def key(self) -> PrivateKey:
-        """The private key whose signature the output asks for."""
-        plain = PrivateKey(self.secret)
-        return taproot_tweaked(plain) if self.kind is AddressKind.P2TR else plain
+    def key(self) -> Key:
+        """The key whose signature the output asks for."""
+        return self.signer(self.secret, tweaked=self.kind is AddressKind.P2TR)
 
-    @cached_property
+    @property
     def public_key(self) -> bytes:
         """Compressed public key, 33 bytes."""
-        return bytes(self.key.public_key.format())
+        return self.key.public
 
     @cached_property
     def key_hash(self) -> bytes:
         """HASH160 of the compressed public key, 20 bytes."""
-        return bytes(Hash160(self.public_key))
+        return hash160(self.public_key)
 
     @property
-    def redeem_script(self) -> CScript:
+    def redeem_script(self) -> bytes:
         """The P2WPKH script that a P2SH-P2WPKH address hides."""
-        return CScript([OP_0, self.key_hash])
+        return b"\x00\x14" + self.key_hash
 
     @cached_property
     def script(self) -> bytes:
         """The locking script."""
         match self.kind:
             case AddressKind.P2PK:
-                return bytes(CScript([self.public_key, OP_CHECKSIG]))
+                return b"\x21" + self.public_key + b"\xac"
             case AddressKind.P2PKH:
-                return bytes(key_hash_script(self.key_hash))
+                return key_hash_script(self.key_hash)
             case AddressKind.P2SH_P2WPKH:
-                return bytes(CScript([OP_HASH160, Hash160(self.redeem_script), OP_EQUAL]))
+                return b"\xa9\x14" + hash160(self.redeem_script) + b"\x87"
             case AddressKind.P2WPKH:
-                return bytes(self.redeem_script)
+                return self.redeem_script
             case AddressKind.P2TR:
-                return bytes(CScript([OP_1, self.public_key[1:]]))
+                return b"\x51\x20" + self.public_key[1:]
 
     def same_key(self, kind: AddressKind) -> "Address":
         """Give the address that the same key has in another form."""
@@ -107,3 +92,17 @@ class Address:
 def derive(seed: int, owner: str, number: int) -> bytes:
     """Secret of the `number`-th key of a wallet in the world of this seed, 32 bytes."""
     return hashlib.sha256(f"{seed}/{owner}/{number}".encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Where all keys of a world come from."""
+
+    seed: int
+    signed: bool = True
+    """Whether they lie on the curve, so that signatures are valid."""
+
+    def address(self, owner: str, number: int, kind: AddressKind, role: str = "receive", of: str = "") -> Address:
+        """Give the address of the `number`-th key of a wallet."""
+        signer = CurveKey if self.signed else FillerKey
+        return Address(derive(self.seed, owner, number), kind, owner, role, of, signer)

@@ -7,8 +7,9 @@ write the same bytes in a kernel.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bitcoin.core import Hash
 from coincurve import PublicKey
+
+from chains.sha256 import sha256d_bytes
 
 _SPECIAL_SCRIPTS = 6  # script codes below this are templates, above it plain lengths
 
@@ -26,16 +27,21 @@ class SpentOutput(NamedTuple):
 
 def block_undo(spent: Sequence[Sequence[SpentOutput]]) -> bytes:
     """Undo record of a block: `spent` holds one list per transaction after the coinbase."""
-    return compact_size(len(spent)) + b"".join(_tx_undo(coins) for coins in spent)
+    return compact_size(len(spent)) + tx_undos(spent)
+
+
+def tx_undos(spent: Sequence[Sequence[SpentOutput]]) -> bytes:
+    """Undo records of transactions, one after the other, without the count that a block puts before them."""
+    return b"".join([_tx_undo(coins) for coins in spent])
 
 
 def undo_checksum(prev_hash: bytes, undo: bytes) -> bytes:
     """Double SHA-256 of the previous block's hash and an undo record: the 32 bytes that follow it."""
-    return bytes(Hash(prev_hash + undo))
+    return sha256d_bytes(prev_hash + undo)
 
 
 def _tx_undo(coins: Sequence[SpentOutput]) -> bytes:
-    return compact_size(len(coins)) + b"".join(_coin(coin) for coin in coins)
+    return compact_size(len(coins)) + b"".join([_coin(coin) for coin in coins])
 
 
 def _coin(coin: SpentOutput) -> bytes:
@@ -46,7 +52,9 @@ def _coin(coin: SpentOutput) -> bytes:
 
 def compact_size(n: int) -> bytes:
     """Length prefix of the Bitcoin protocol."""
-    for limit, prefix, width in ((0xFD, b"", 1), (1 << 16, b"\xfd", 2), (1 << 32, b"\xfe", 4)):
+    if n < 0xFD:  # noqa: PLR2004
+        return bytes((n,))
+    for limit, prefix, width in ((1 << 16, b"\xfd", 2), (1 << 32, b"\xfe", 4)):
         if n < limit:
             return prefix + n.to_bytes(width, "little")
     return b"\xff" + n.to_bytes(8, "little")
