@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+simulate = typer.Typer(help="Make a chain whose truth is known.", no_args_is_help=True)
 backfill = typer.Typer(help="Bring a chain's blocks into the lake.", no_args_is_help=True)
 labels = typer.Typer(help="Import and list what is claimed about addresses.", no_args_is_help=True)
 index = typer.Typer(help="Build and publish what answers questions.", no_args_is_help=True)
@@ -33,6 +34,7 @@ verify = typer.Typer(help="Check what is stored against its own hashes.", no_arg
 keys = typer.Typer(help="Create, list and revoke the keys of the API.", no_args_is_help=True)
 audit = typer.Typer(help="Prove the records whole.", no_args_is_help=True)
 for _group, _name in (
+    (simulate, "simulate"),
     (backfill, "backfill"),
     (labels, "labels"),
     (index, "index"),
@@ -59,6 +61,46 @@ def demo(
     from service.commands import demo as verb  # noqa: PLC0415
 
     raise typer.Exit(verb.run(out, as_json=as_json))
+
+
+@simulate.command("bitcoin")
+def simulate_bitcoin(  # noqa: PLR0913 options of one command
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the world; new or empty.")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything: the same seed makes the same bytes.")] = 1,
+    blocks: Annotated[int, typer.Option(min=150, max=1_000_000, help="Blocks, three hours apart.")] = 600,
+    people: Annotated[int, typer.Option(min=20, max=100_000, help="Private people with wallets.")] = 120,
+    crowd: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Further transactions per block, in bulk and unsigned.")
+    ] = 0,
+    agents: Annotated[str, typer.Option(help="Kinds of party beside the pools, comma-separated (default: all).")] = "",
+    flavour: Annotated[str, typer.Option(help="tune, held-out or contrary.")] = "tune",
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Leave out valid keys and signatures: faster.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a world: a Core datadir, what a user would know of it, and apart from both the truth."""
+    from service.commands import simulate as verb  # noqa: PLC0415
+
+    asked = verb.settings_of(seed, blocks, people, crowd, flavour, signed=not unsigned)
+    verb.run(out, asked, agents, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    *,
+    worlds: Annotated[list[Path] | None, typer.Argument(help="Folders that `tadoru simulate` wrote.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Make and score a fixed suite: tune, check, held-out, contrary, all.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for accuracy.json and accuracy.md.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder to work in, kept (default: a temporary one).")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worlds at a time.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Score the real pipeline, run blind, against worlds' truth; exit code 1 where a gate of a suite is not kept."""
+    from service.commands import evaluate as verb  # noqa: PLC0415
+
+    raise typer.Exit(verb.run(worlds or [], suite or [], verb.Places(out, work), workers, as_json=as_json))
 
 
 @backfill.command("bitcoin")

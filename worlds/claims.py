@@ -4,7 +4,8 @@ GraphSense tag packs and actor packs (YAML) and OFAC's SDN list (CSV without hea
 remarks of 1,000 characters that run over into a comments file, a final end-of-file byte).
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import yaml
 
 REMARK_LIMIT = 1_000  # characters of remarks that sdn.csv holds; the rest goes to sdn_comments.csv
+COMMENT_LIMIT = 100_000  # characters of one row there; what is longer takes several
 _NOTHING = "-0- "
 _LINE_END = "\r\n"
 _END = "\x1a"
@@ -26,6 +28,22 @@ class Tag:
     label: str
     actor: str
     category: str
+    lastmod: date | None = None
+    """When it was published, where not with its pack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who makes claims, and how sure they are."""
+
+    creator: str
+    description: str
+    source: str
+    confidence: str = "service_data"
+    """A step of GraphSense's ladder."""
+
+
+DEMO = Publisher("Tadoru demo", "Invented parties of the demo world.", "https://example.org/tadoru-demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +71,40 @@ class Listed:
     country: str = ""
 
 
-def write_tag_pack(path: Path, title: str, tags: Iterable[Tag], on: date) -> Path:
+def write_tag_pack(path: Path, title: str, tags: Iterable[Tag], on: date, by: Publisher = DEMO) -> Path:
     """Write a GraphSense tag pack of Bitcoin addresses."""
-    pack = {
+    header = {
         "title": title,
-        "creator": "Tadoru demo",
-        "description": "Invented parties of the demo world.",
-        "confidence": "service_data",
+        "creator": by.creator,
+        "description": by.description,
+        "confidence": by.confidence,
         "is_cluster_definer": True,
         "currency": "BTC",
         "lastmod": on,
-        "source": "https://example.org/tadoru-demo",
-        "tags": [{"address": t.address, "label": t.label, "actor": t.actor, "category": t.category} for t in tags],
+        "source": by.source,
     }
-    return _yaml(path, pack)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(yaml.safe_dump(header, sort_keys=False) + "tags:\n")
+        file.writelines(_tag_lines(tags))
+    return path
 
 
-def write_actor_pack(path: Path, actors: Iterable[Actor], on: date) -> Path:
+def _tag_lines(tags: Iterable[Tag]) -> Iterator[str]:
+    """Give each tag as YAML: a hundred thousand of them would take yaml's own writer ten seconds."""
+    for tag in tags:
+        words = {"address": tag.address, "label": tag.label, "actor": tag.actor, "category": tag.category}
+        text = "\n  ".join(f"{name}: {json.dumps(word, ensure_ascii=False)}" for name, word in words.items())
+        yield f"- {text}\n" + (f"  lastmod: {tag.lastmod}\n" if tag.lastmod else "")
+
+
+def write_actor_pack(
+    path: Path, actors: Iterable[Actor], on: date, title: str = "Demo actors", by: Publisher = DEMO
+) -> Path:
     """Write a GraphSense actor pack."""
     pack = {
-        "title": "Demo actors",
-        "creator": "Tadoru demo",
-        "description": "Invented parties of the demo world.",
+        "title": title,
+        "creator": by.creator,
+        "description": by.description,
         "lastmod": on,
         "actors": [
             {
@@ -87,11 +117,7 @@ def write_actor_pack(path: Path, actors: Iterable[Actor], on: date) -> Path:
             for a in actors
         ],
     }
-    return _yaml(path, pack)
-
-
-def _yaml(path: Path, content: object) -> Path:
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(pack, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -102,7 +128,11 @@ def write_sdn(folder: Path, entries: Sequence[Listed]) -> Path:
     _csv(folder / "sdn.csv", [_entry(e, remarks[e.number][:REMARK_LIMIT]) for e in entries])
     _csv(
         folder / "sdn_comments.csv",
-        [f"{n},{_quoted(text[REMARK_LIMIT:])}" for n, text in remarks.items() if len(text) > REMARK_LIMIT],
+        [
+            f"{n},{_quoted(text[start : start + COMMENT_LIMIT])}"
+            for n, text in remarks.items()
+            for start in range(REMARK_LIMIT, len(text), COMMENT_LIMIT)
+        ],
     )
     _csv(folder / "add.csv", [_address(e) for e in entries])
     _csv(

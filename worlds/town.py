@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -11,8 +12,8 @@ from worlds.parties import Entity
 from worlds.prices import daily
 from worlds.programs import HELD_OUT, PROGRAMS
 from worlds.settings import DAY, Settings
-from worlds.wallet import BTC, Habits, Wallet
-from worlds.words import World
+from worlds.wallet import BTC, Habits, Wallet, vbytes
+from worlds.words import Payment, World
 
 FIRST_BUSY = MATURITY + 16  # height from which everybody has received what he starts with
 _SPREAD = 1.1  # of the logarithm of amounts
@@ -53,6 +54,31 @@ class Miners(Protocol):
         """Pay a miner for its work from now on."""
 
 
+class Principal(Protocol):
+    """A party whose payments fronts hide, as its fronts and its partners see it."""
+
+    entity: Entity
+
+    def home(self) -> Address:
+        """Give the address at which it wants to be paid today."""
+
+    def pay(self, to: Address, value: int) -> None:
+        """Ask for a payment; it is made as soon as there are funds."""
+
+
+class Front(Protocol):
+    """Companies through which a principal pays, and is paid, without being seen."""
+
+    weight: float
+    """How much of the principal's business it gets, compared with others."""
+
+    def route_out(self, to: Address, value: int) -> list[Payment]:
+        """Take on a payment on the principal's account; gives what the principal is to pay for it, and where."""
+
+    def till(self) -> Address:
+        """Give an address for a partner to pay to; what comes there is passed on to the principal."""
+
+
 @dataclass(slots=True, eq=False)
 class Person:
     """A private party with one wallet, and accounts at exchanges."""
@@ -78,6 +104,10 @@ class Town:
     people: list[Person] = field(default_factory=list)
     designated: list[Entity] = field(default_factory=list)
     """Who is put on the list at `t0`."""
+    principals: list[Principal] = field(default_factory=list)
+    """Those of them who go on through fronts."""
+    fronts: list[Front] = field(default_factory=list)
+    """The fronts that are theirs."""
     mixers: list[Shop] = field(default_factory=list)
     """Custodial mixers."""
     endowments: list[tuple[Address, int]] = field(default_factory=list)
@@ -108,6 +138,10 @@ class Town:
     def busy(self) -> bool:
         """Whether everybody has what he starts with."""
         return self.height >= FIRST_BUSY
+
+    def time_of(self, height: int) -> int:
+        """Header time of the block at a height, past or to come, in seconds since 1970."""
+        return self.world.chain.next_time + (height - self.height) * self.settings.interval
 
     def rng(self, name: str) -> random.Random:
         """Give an agent its own source of chance, so that others' choices do not change its own."""
@@ -159,6 +193,13 @@ class Town:
         if wallet.addresses and rng.random() < _BUSINESS_REUSES:
             return wallet.addresses[0]
         return wallet.receive()
+
+    def affords(self, wallet: Wallet, payments: Sequence[Payment]) -> bool:
+        """Tell whether a wallet can make these payments in one transaction, even if that takes all its coins."""
+        coins = wallet.spendable(self.height)
+        scripts = [*(p.to.script for p in payments), bytes(34)]
+        fee = wallet.habits.fee_for(vbytes(coins, scripts), self.world.fee_level)
+        return sum(c.value for c in coins) >= sum(p.value for p in payments) + fee
 
     def note(self, name: str, agent: Any) -> None:
         """Keep the parameters that an agent drew for itself: its fields that are plain numbers and words."""

@@ -56,9 +56,9 @@ class Order(StrEnum):
 
     RANDOM = "random"
     BY_VALUE = "by value"
-    """Largest first, inputs and outputs alike (WabiSabi)."""
+    """Largest first, inputs and outputs alike (WabiSabi); the order of equal ones does not tell whose they are."""
     SORTED = "sorted"
-    """By outpoint, and by value and script (BIP 69)."""
+    """By txid as displayed and output number, and by value and script (BIP 69)."""
     AS_GIVEN = "as given"
 
 
@@ -269,10 +269,10 @@ class World:
                 self.random.shuffle(coins)
                 self.random.shuffle(outputs)
             case Order.BY_VALUE:
-                coins.sort(key=lambda c: -c[0].value)
-                outputs.sort(key=lambda o: -o[0][1])
+                coins.sort(key=lambda c: (-c[0].value, c[0].outpoint))
+                outputs.sort(key=lambda o: (-o[0][1], o[0][0]))
             case Order.SORTED:
-                coins.sort(key=lambda c: c[0].outpoint)
+                coins.sort(key=lambda c: _bip69(c[0]))
                 outputs.sort(key=lambda o: (o[0][1], o[0][0]))
             case Order.AS_GIVEN:
                 pass
@@ -348,7 +348,7 @@ class World:
     ) -> bytes:
         match payer.habits.inputs:
             case InputOrder.SORTED:
-                coins = sorted(coins, key=lambda c: c.outpoint)
+                coins = sorted(coins, key=_bip69)
             case InputOrder.RANDOM:
                 coins = self.random.sample(coins, len(coins))
             case InputOrder.CHOSEN:
@@ -397,3 +397,7 @@ class World:
         if self.recorder is None:
             self.deeds.append(deed)
         return txid
+
+
+def _bip69(coin: Coin) -> tuple[bytes, int]:
+    return coin.txid[::-1], coin.vout

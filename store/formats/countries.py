@@ -255,9 +255,15 @@ ZW Zimbabwe
 """
 _ROWS = [line.split(" ", 1) for line in _TABLE.strip().splitlines()]
 CODES: frozenset[str] = frozenset(code for code, _ in _ROWS)
+_NAMES = {code: names.split("|")[0] for code, names in _ROWS}
 _BY_NAME = {name.casefold(): code for code, names in _ROWS for name in names.split("|")}
 
 
 def code_of(name: str) -> str | None:
     """Give the code of a country as a list names it; None where it is no country we know."""
     return _BY_NAME.get(name.strip().casefold())
+
+
+def name_of(code: str) -> str:
+    """Give the name under which lists write a country; empty for what is no code."""
+    return _NAMES.get(code, "")

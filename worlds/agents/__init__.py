@@ -2,19 +2,41 @@
 
 from typing import Protocol, Self
 
+from worlds.agents.channels import Channels
 from worlds.agents.charity import Charity
+from worlds.agents.contrary import Contrary
+from worlds.agents.contrary_firms import ContraryFirms
+from worlds.agents.contrary_front import ContraryFront
+from worlds.agents.custodial_mixer import CustodialMixer
+from worlds.agents.custodian import Custodian
 from worlds.agents.darknet import DarknetMarket
+from worlds.agents.designated import Designated
 from worlds.agents.desk import Desk
+from worlds.agents.dust import Dust
 from worlds.agents.exchange import Exchange
 from worlds.agents.insolvency import Insolvency
+from worlds.agents.joinmarket import JoinMarket
+from worlds.agents.market import Market
 from worlds.agents.market_maker import MarketMaker
 from worlds.agents.miner import Miner
+from worlds.agents.payjoin import PayJoin
 from worlds.agents.payroll import Payroll
 from worlds.agents.people import People
 from worlds.agents.pool import Pool
 from worlds.agents.processor import Processor
 from worlds.agents.ransomware import Ransomware
+from worlds.agents.shells.captive import Captive
+from worlds.agents.shells.chain import Chain
+from worlds.agents.shells.mixed import Mixed
+from worlds.agents.shells.nested import Nested
+from worlds.agents.shells.rotating import Rotating
+from worlds.agents.shells.slow import Slow
+from worlds.agents.shells.split import Split
+from worlds.agents.shells.static import Static
 from worlds.agents.treasury import Treasury
+from worlds.agents.wabisabi import WabiSabi
+from worlds.agents.wasabi1 import Wasabi1
+from worlds.agents.whirlpool import Whirlpool
 from worlds.town import Town
 
 
@@ -33,7 +55,17 @@ class Agent(Protocol):
 ROSTER: dict[str, type[Agent]] = {
     "pool": Pool,
     "exchange": Exchange,
+    "custodian": Custodian,
     "people": People,
+    "designated": Designated,
+    "static shell": Static,
+    "chain shell": Chain,
+    "rotating shell": Rotating,
+    "mixed shell": Mixed,
+    "slow shell": Slow,
+    "split shell": Split,
+    "nested shell": Nested,
+    "captive shell": Captive,
     "processor": Processor,
     "darknet": DarknetMarket,
     "charity": Charity,
@@ -44,4 +76,16 @@ ROSTER: dict[str, type[Agent]] = {
     "payroll": Payroll,
     "insolvency": Insolvency,
     "ransomware": Ransomware,
+    "custodial_mixer": CustodialMixer,
+    "payjoin": PayJoin,
+    "wasabi1": Wasabi1,
+    "wabisabi": WabiSabi,
+    "whirlpool": Whirlpool,
+    "joinmarket": JoinMarket,
+    "market": Market,
+    "channels": Channels,
+    "dust": Dust,
+    "contrary": Contrary,
+    "contrary_firms": ContraryFirms,
+    "contrary_front": ContraryFront,
 }

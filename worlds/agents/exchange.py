@@ -15,7 +15,7 @@ from worlds.wallet import BTC, Wallet
 from worlds.words import Payment
 
 _NAMES = (("hinode", "JP"), ("aobayama", "JP"), ("baltica", "LT"), ("harborx", "US"), ("meridian", "KY"))
-_START = 40 * BTC
+_START, _START_EACH = 20 * BTC, BTC // 4  # satoshi that an exchange begins with: in all, and per person
 _RESERVE = BTC // 10  # satoshi that the hot wallet keeps for fees
 _AT_ONCE = 60  # coins of one sweep
 
@@ -45,21 +45,24 @@ class Exchange:
     def settle(cls, town: Town) -> list[Self]:
         """Open three to five exchanges."""
         rng = town.rng("exchange")
-        found = [cls.open(town, name, where, rng) for name, where in _NAMES[: rng.randint(3, len(_NAMES))]]
+        names = _NAMES[: rng.randint(3, len(_NAMES))]
+        found = [cls.open(town, Entity(name, "exchange", where, service=True), rng) for name, where in names]
         town.venues.extend(found)
         return found
 
     @classmethod
-    def open(cls, town: Town, name: str, where: str, rng: Random) -> Self:
-        """Open one exchange with habits of its own."""
-        entity = town.world.entity(Entity(name, "exchange", where, service=True))
+    def open(cls, town: Town, entity: Entity, rng: Random, custodian: Wallet | None = None) -> Self:
+        """Open one exchange with habits of its own; a custodian holds the keys of the deposits with its own."""
+        name = town.world.entity(entity).id
         habits = SERVERS[rng.choice(list(SERVERS))]
         hot = town.world.wallet(f"{name} hot", habits, entity, group=name)
-        deposits = town.world.wallet(f"{name} deposits", habits, entity, group=name)
+        keys = (custodian.habits, custodian.group) if custodian else (habits, name)
+        deposits = town.world.wallet(f"{name} deposits", keys[0], entity, group=keys[1])
         cold = town.world.wallet(f"{name} cold", SERVERS["custody"], entity)
-        town.endow(hot.receive(role="hot"), _START // 8)
+        start = _START + _START_EACH * town.settings.people
+        town.endow(hot.receive(role="hot"), start // 8)
         for _ in range(7):
-            town.endow(cold.receive(role="cold"), _START // 8)
+            town.endow(cold.receive(role="cold"), start // 8)
         venue = cls(
             town,
             entity,

@@ -33,10 +33,18 @@ class People:
                 venue = rng.choice(town.venues)
                 person.accounts.append((venue, venue.open_account(owner)))
             for _ in range(rng.randint(1, 3)):
-                town.endow(person.wallet.receive(), int(BTC * rng.uniform(0.05, 0.6)))
+                cls._start(town, person, int(BTC * rng.uniform(0.05, 0.6)))
             town.people.append(person)
         deals = (rng.uniform(2, 4), rng.uniform(1, 3), rng.uniform(1, 3), rng.uniform(1, 3))
         return [cls(town, rng, deals)]
+
+    @staticmethod
+    def _start(town: Town, person: Person, value: int) -> None:
+        """Let a person begin with coins, bought at its exchange, or from a pool where it has none."""
+        if person.accounts:
+            person.accounts[0][0].withdraw(person.entity, person.wallet.receive(), value)
+        else:
+            town.endow(person.wallet.receive(), value)
 
     def act(self) -> None:
         """Let some people do something."""

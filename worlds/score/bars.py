@@ -1,0 +1,126 @@
+"""The bars of DESIGN section 8 and of the steps that build the rules, and whether the figures reach them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from worlds.score.report import LABELS, Result
+from worlds.score.summary import Summary
+from worlds.truth.tables import COINJOIN_KINDS
+
+JUDGED_ON: Final = "held-out"
+"""The suite whose figures decide; where it was not run, the first that was."""
+_LARGE: Final = 1_000
+NOTHING: Final = "-"
+MET, NOT_YET, NO_RULE, NOTHING_THERE = "met", "not yet", "no rule yet", "nothing to measure"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A figure to reach."""
+
+    what: str
+    score: str
+    at_least: float | None = None
+    at_most: float | None = None
+    labels: str = "disclosed"
+    """The labels with which it is to be reached."""
+    in_every_world: bool = False
+    """Whether the worst world has to reach it, rather than the mean."""
+    baseline: str = ""
+    """While the rule does not exist: what stands in for it, and is measured."""
+
+    @property
+    def text(self) -> str:
+        """How the report states it."""
+        limit = f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+        return f"{limit} in every world" if self.in_every_world else limit
+
+    def reached(self, found: Summary) -> bool:
+        """Whether a suite reaches it."""
+        low, high = (found.least, found.most) if self.in_every_world else (found.mean, found.mean)
+        return (self.at_least is None or low >= self.at_least) and (self.at_most is None or high <= self.at_most)
+
+    def verdict(self, found: Summary | None) -> str:
+        """Give MET, NOT_YET, NO_RULE where there is at most a baseline, or NOTHING_THERE."""
+        if self.baseline:
+            return NO_RULE
+        if found is None:
+            return NOTHING_THERE
+        return MET if self.reached(found) else NOT_YET
+
+
+_CHANGE: Final = "what T0 clusters show to be the payer's own"
+_DIRECT: Final = "direct dealings only"
+_FRONT: Final = "larger direct share with a listed party"
+_NAMED: Final = "every address attributed to an exchange"
+BARS: Final[tuple[Bar, ...]] = (
+    Bar("T0 clusters: pairwise precision", "clusters.pairwise_precision[holder]", at_least=0.999),
+    Bar("T0 clusters of two parties", "clusters.joined_clusters[holder]", at_most=0, in_every_world=True),
+    *(Bar(f"CoinJoin recall: {kind}", f"coinjoin.recall[{kind}]", at_least=0.95) for kind in COINJOIN_KINDS),
+    Bar("CoinJoin verdicts on batch payouts", "coinjoin.false_on_batches", at_most=0.01),
+    Bar("T1 change: payments called change", "change.fpr[intent,50]", at_most=0.002, baseline=_CHANGE),
+    Bar("T1 change: coverage", "change.coverage[intent,50]", at_least=0.4, baseline=_CHANGE),
+    Bar("Deposit addresses: precision", "deposits.precision", at_least=0.98, baseline=_NAMED),
+    Bar("Deposit addresses: recall", "deposits.recall_paid", at_least=0.8, baseline=_NAMED),
+    Bar(
+        "Exposure: mean error by convention", "exposure.mean_error[convention]",
+        at_most=0.02, labels="perfect", baseline=_DIRECT,
+    ),
+    Bar(
+        "Exposure: cleared falsely at 10 % listed", "exposure.false_clear[convention,10%]",
+        at_most=0.01, labels="perfect", baseline=_DIRECT,
+    ),
+    Bar("Shells: PR-AUC", "shells.pr_auc", at_least=0.9, baseline=_FRONT),
+    Bar("Shells: macro recall by type", "shells.macro_recall", at_least=0.6, baseline=_FRONT),
+    Bar("Shells: precision", "shells.precision", at_least=0.8, baseline=_FRONT),
+    Bar("Shells: the right principal", "shells.principal", at_least=0.95, baseline=_FRONT),
+)  # fmt: skip
+
+
+class Headline(NamedTuple):
+    """One row of the headline table, as text."""
+
+    what: str
+    bar: str
+    disclosed: str
+    perfect: str
+    verdict: str
+
+
+def judged(results: Sequence[Result]) -> Result | None:
+    """Choose the suite that decides."""
+    return next((one for one in results if one.suite == JUDGED_ON), results[0] if results else None)
+
+
+def headline(results: Sequence[Result], bars: Sequence[Bar] = BARS) -> list[Headline]:
+    """Every bar beside what was measured with the labels that a user has and with perfect ones."""
+    suite = judged(results)
+    if suite is None:
+        return []
+    rows = []
+    for bar in bars:
+        disclosed, perfect = (shown(suite.figure(labels, bar.score)) for labels in LABELS)
+        verdict = bar.verdict(suite.figure(bar.labels, bar.score))
+        rows.append(Headline(bar.what, f"{bar.text}, {bar.labels} labels", disclosed, perfect, verdict))
+    return rows
+
+
+def shown(found: Summary | None, worlds: int = 0) -> str:
+    """Give a summary as text: mean and spread; how many worlds, where not all of `worlds` have a figure."""
+    if found is None:
+        return NOTHING
+    text = number(found.mean)
+    if found.sd is not None:
+        text += f" ± {number(found.sd)}"
+    return f"{text} (n = {found.n})" if found.n < worlds else text
+
+
+def number(value: float) -> str:
+    """Give a figure in four decimals, a large one whole; what is only nearly 0 or 1 is not shown as such."""
+    if abs(value) >= _LARGE:
+        return f"{value:,.0f}"
+    text = f"{value:.4f}".rstrip("0").rstrip(".")
+    if text in {"0", "-0"} and value:
+        return "< 0.0001"
+    return "> 0.9999" if text == "1" and value < 1 else text

@@ -1,0 +1,132 @@
+"""Worlds to figures: each is made if it is not there, run blind, and what was said is scored against its truth."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+from chains.errors import TadoruError
+from worlds.score import shells
+from worlds.score.families import FAMILIES
+from worlds.score.findings import Findings
+from worlds.score.measure import Scores
+from worlds.score.report import LABELS
+from worlds.score.run import Job, Limits, evaluate_world
+from worlds.settings import Settings
+from worlds.simulate import simulate
+from worlds.truth.tables import Truth
+
+CHECKPOINTS: Final = 3  # heights between the designation and the end at which shells are looked for
+Report = Callable[[int, int], None]
+"""Hears of worlds done and wanted."""
+
+
+class NoWorldError(TadoruError):
+    """A folder that holds no world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One world to score."""
+
+    world: Path
+    work: Path
+    """Where the pipeline works; what is there already is used again."""
+    settings: Settings | None = None
+    """How to make the world; None where it is there."""
+    keep: bool = False
+    """Whether a world that was made stays, with all that the pipeline built of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came out for one world."""
+
+    settings: dict[str, Any]
+    scores: dict[str, Scores]
+    """By labels."""
+
+
+def measure_all(tasks: Sequence[Task], workers: int, report: Report = lambda *_: None) -> list[Measured]:
+    """Score worlds, `workers` at a time; the results stand in the order of the tasks.
+
+    Raises
+    ------
+    NoWorldError
+        If a folder holds no world.
+    BlindRunError
+        If the pipeline fails on a world.
+    """
+    for task in tasks:
+        if task.settings is None:
+            about(task.world)
+    limits = Limits()
+    if workers == 1:
+        return list(_one_by_one(tasks, limits, report))
+    found: dict[int, Measured] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        places = {pool.submit(measure, task, limits): n for n, task in enumerate(tasks)}
+        try:
+            for done in as_completed(places):
+                found[places[done]] = done.result()
+                report(len(found), len(tasks))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [found[n] for n in range(len(tasks))]
+
+
+def _one_by_one(tasks: Sequence[Task], limits: Limits, report: Report) -> Iterable[Measured]:
+    for done, task in enumerate(tasks, 1):
+        yield measure(task, limits)
+        report(done, len(tasks))
+
+
+def measure(task: Task, limits: Limits) -> Measured:
+    """Make a world where it has to be made, run the pipeline blind, and score what it said."""
+    if task.settings is not None and not (task.world / "truth" / "world.json").exists():
+        shutil.rmtree(task.world, ignore_errors=True)
+        simulate(task.world, task.settings)
+    known = about(task.world)
+    said = evaluate_world(Job(task.world, task.work, checkpoints(known)), limits)
+    truth = Truth.read(task.world / "truth")
+    scores = {labels: score(truth, Findings.read(getattr(said, labels))) for labels in LABELS}
+    dated = [(height, Findings.read(folder)) for height, folder in said.checkpoints.items()]
+    whole = (known["settings"]["blocks"], Findings.read(said.disclosed))
+    scores["disclosed"] |= shells.delay(truth, [*dated, whole], known["settings"]["interval"])
+    if task.settings is not None and not task.keep:
+        shutil.rmtree(task.world)
+        shutil.rmtree(task.work)
+    return Measured(known["settings"], scores)
+
+
+def score(truth: Truth, findings: Findings) -> Scores:
+    """Every family's figures of one world."""
+    return {name: value for family in FAMILIES for name, value in family.score(truth, findings).items()}
+
+
+def about(world: Path) -> dict[str, Any]:
+    """Read what a world says of itself.
+
+    Raises
+    ------
+    NoWorldError
+        If the folder holds none.
+    """
+    path = world / "truth" / "world.json"
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{world} holds no simulated world ({error}): make one with tadoru simulate bitcoin --out {world}"
+        raise NoWorldError(msg) from None
+    return told
+
+
+def checkpoints(known: dict[str, Any]) -> tuple[int, ...]:
+    """Heights at which to ask who is a shell: evenly between the designation and the end, which is asked anyway."""
+    start, end = int(known["t0"]), int(known["settings"]["blocks"])
+    return tuple(start + (end - start) * n // (CHECKPOINTS + 1) for n in range(1, CHECKPOINTS + 1))

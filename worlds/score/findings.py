@@ -1,0 +1,160 @@
+"""What the pipeline under test said of a world, as tables: every column with its unit and meaning, written once.
+
+Scripts are canonical as `chains.ids.canonical_script` has them (P2PK by its compressed key), hashes in internal
+byte order. Rows are sorted and numbers are canonical, so that the same findings are the same bytes. A table
+whose rule does not exist yet is empty, or holds the baseline that its meaning states.
+"""
+
+import shutil
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chains.blocks import Column, Table
+from chains.errors import TadoruError
+
+SCRIPT: Final = Column("script", pa.binary(), "bytes", "the address: its canonical locking script")
+TXID: Final = Column("txid", pa.binary(32), "bytes", "the transaction, internal byte order")
+ENTITY: Final = Column("entity", pa.string(), "entity id", "who it is said to be; empty where nobody is named")
+CATEGORY: Final = Column("category", pa.string(), "store.formats.taxonomy", "what kind of party it is said to be")
+CONFIDENCE: Final = Column("confidence", pa.int32(), "percent", "how sure the pipeline is")
+BASIS: Final = Column("basis", pa.string(), "", "what it is concluded from")
+
+TABLES: Final = (
+    Table(
+        "cluster",
+        "every address on chain and the cluster it is in",
+        (
+            SCRIPT,
+            Column("cluster", pa.int64(), "", "rank of the cluster's smallest script among all scripts of the table"),
+        ),
+        ("script",),
+    ),
+    Table(
+        "coinjoin",
+        "transactions said to be of several parties: CoinJoins by kind, and PSBT swaps",
+        (TXID, Column("rule", pa.string(), "name@version", "the rule that fired (heuristics.rules)"), CONFIDENCE),
+        ("txid",),
+    ),
+    Table(
+        "change",
+        "outputs said to be the payer's own",
+        (TXID, Column("vout", pa.int32(), "", "position among the transaction's outputs"), CONFIDENCE, BASIS),
+        ("txid", "vout"),
+    ),
+    Table(
+        "attribution",
+        "the first conclusion about every address on chain that there is one for",
+        (SCRIPT, ENTITY, CATEGORY, CONFIDENCE, BASIS),
+        ("script",),
+    ),
+    Table(
+        "deposit",
+        "addresses said to be an exchange's deposit addresses; baseline: all that are attributed to an exchange",
+        (SCRIPT, ENTITY, CONFIDENCE),
+        ("script",),
+    ),
+    Table(
+        "exposure",
+        "where the money of each address to screen came from and went to; baseline: direct dealings of its cluster",
+        (
+            SCRIPT,
+            Column("direction", pa.string(), "received or sent", "which way the money went"),
+            ENTITY,
+            Column("category", pa.string(), "store.formats.taxonomy", "or mined, coinjoin, unattributed"),
+            Column("share", pa.float64(), "0 to 1", "of all that was received, or sent"),
+            Column("value", pa.int64(), "satoshi", "the same as an amount"),
+        ),
+        ("script", "direction", "entity", "category"),
+    ),
+    Table(
+        "ownership",
+        "whether each address to screen is said to be a listed party's own",
+        (SCRIPT, Column("listed", pa.bool_(), "", "it is, and the listing stands"), BASIS),
+        ("script",),
+    ),
+    Table(
+        "shell",
+        "how likely each address to screen that nobody claims is a front; baseline: its larger direct share with a "
+        "listed party",
+        (
+            SCRIPT,
+            Column("score", pa.float64(), "0 to 1", "larger is likelier; only the order counts"),
+            Column("principal", pa.string(), "entity id", "whose front it would be; empty where the score is 0"),
+        ),
+        ("script",),
+    ),
+    Table(
+        "refusal",
+        "merges of clusters that a rule asked for and that were refused; no rule refuses yet",
+        (
+            SCRIPT,
+            Column("other", pa.binary(), "bytes", "the address that it was not united with"),
+            Column("rule", pa.string(), "name@version", "the rule that asked for it"),
+            Column("reason", pa.string(), "", "why it was refused"),
+        ),
+        ("script", "other", "rule"),
+    ),
+)
+
+
+class FindingsError(TadoruError):
+    """Findings that are missing, or are not what this version writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """One table each, as TABLES describes them."""
+
+    cluster: pa.Table
+    coinjoin: pa.Table
+    change: pa.Table
+    attribution: pa.Table
+    deposit: pa.Table
+    exposure: pa.Table
+    ownership: pa.Table
+    shell: pa.Table
+    refusal: pa.Table
+
+    @classmethod
+    def of(cls, **found: pa.Table) -> Self:
+        """Put columns into their order and type and rows into theirs; tables that are not given are empty."""
+        said = {table.name: found.pop(table.name, table.schema.empty_table()) for table in TABLES}
+        if found:
+            raise FindingsError(f"no findings are called {', '.join(sorted(found))}; see worlds.score.findings.TABLES")
+        return cls(**{table.name: _canonical(said[table.name], table) for table in TABLES})
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote; raises FindingsError where a table is missing or is another one."""
+        return cls(**{table.name: _read(folder / f"{table.name}.parquet", table) for table in TABLES})
+
+    def write(self, folder: Path) -> None:
+        """Write every table; the folder is replaced whole."""
+        beside = folder.with_name(f"{folder.name}.tmp")
+        for old in (beside, folder):
+            shutil.rmtree(old, ignore_errors=True)
+        beside.mkdir(parents=True)
+        for field in fields(self):
+            pq.write_table(getattr(self, field.name), beside / f"{field.name}.parquet", compression="zstd")
+        beside.rename(folder)
+
+
+def _canonical(rows: pa.Table, table: Table) -> pa.Table:
+    typed = rows.select([column.name for column in table.columns]).cast(table.schema)
+    return typed.sort_by([(name, "ascending") for name in table.sorted_by]).combine_chunks()
+
+
+def _read(path: Path, table: Table) -> pa.Table:
+    try:
+        rows = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise FindingsError(f"{path} is missing: run the evaluation again") from None
+    except (OSError, pa.ArrowException) as error:
+        raise FindingsError(f"{path} is unreadable ({error}): run the evaluation again") from error
+    if not rows.schema.equals(table.schema):
+        raise FindingsError(f"{path} has other columns than this version writes: run the evaluation again")
+    return rows

@@ -1,0 +1,103 @@
+"""What an evaluation found, kept as JSON: which suite, which seeds and settings, which software, and every figure.
+
+The text follows from the content alone: keys in order, figures to six digits, so that the same evaluation gives the
+same bytes.
+"""
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from chains.errors import TadoruError
+from worlds.score.realdata import RealBlock
+from worlds.score.summary import Summary
+
+SCHEMA: Final = 1
+DIGITS: Final = 6
+LABELS: Final = ("disclosed", "perfect")
+"""What the pipeline was given: the labels that a user has, or such as are complete and right."""
+
+_INNERMOST: Final = re.compile(r"\{[^{}]*\}")  # one figure, one line
+
+
+class ReportError(TadoruError):
+    """A report that cannot be read, or is of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One suite's figures."""
+
+    suite: str
+    seeds: tuple[int, ...]
+    settings: dict[str, Any]
+    """What the worlds were drawn from."""
+    commit: str
+    date: str
+    """ISO 8601."""
+    versions: dict[str, str]
+    """Of the software and its rules."""
+    figures: dict[str, dict[str, Summary]]
+    """By labels, then by name of the score."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; what a summary leaves open is left out."""
+        content = asdict(self)
+        for figures in content["figures"].values():
+            for name, summary in figures.items():
+                figures[name] = {key: value for key, value in summary.items() if value is not None}
+        return content
+
+    def figure(self, labels: str, name: str) -> Summary | None:
+        """Give a score's summary; None where it is undefined in every world."""
+        return self.figures.get(labels, {}).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All suites of one evaluation, and what the rules say of real blocks (empty where none are here)."""
+
+    results: tuple[Result, ...]
+    real: tuple[RealBlock, ...] = ()
+
+    def to_json(self) -> str:
+        """Write it down; raises ValueError for a figure that is no number."""
+        content: dict[str, Any] = {"schema": SCHEMA, "results": [one.to_dict() for one in self.results]}
+        content["real"] = [one.to_dict() for one in self.real]
+        text = json.dumps(rounded(content), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return _INNERMOST.sub(lambda found: " ".join(found[0].split()), text) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; raises ReportError for anything else."""
+        try:
+            content = json.loads(text)
+            if content["schema"] != SCHEMA:
+                found = content["schema"]
+                raise ReportError(f"the report has schema {found}, this version reads {SCHEMA}: evaluate again")
+            results = tuple(_result(one) for one in content["results"])
+            return cls(results, tuple(RealBlock(**one) for one in content["real"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ReportError(f"this is no report of an evaluation ({error!r}): evaluate again") from error
+
+
+def _result(content: dict[str, Any]) -> Result:
+    summaries = {
+        labels: {name: Summary(**{"sd": None, **summary}) for name, summary in figures.items()}
+        for labels, figures in content.pop("figures").items()
+    }
+    seeds = tuple(content.pop("seeds"))
+    return Result(seeds=seeds, figures=summaries, **content)
+
+
+def rounded(value: Any) -> Any:
+    """Give plain data with every float to six digits, and no negative zero."""
+    if isinstance(value, float):
+        return round(value, DIGITS) + 0.0 if math.isfinite(value) else value
+    if isinstance(value, dict):
+        return {str(key): rounded(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(one) for one in value]
+    return value

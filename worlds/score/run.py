@@ -1,0 +1,138 @@
+"""Runs the pipeline blind over worlds, each time in a process that is given nothing but paths; scores what it says."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from chains.errors import TadoruError
+from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, shells
+from worlds.score.findings import Findings
+from worlds.score.measure import Scores
+from worlds.truth.tables import Truth
+
+FAMILIES: Final = (clusters, change, coinjoin, deposits, attribution, exposure, shells)
+MODULE: Final = "worlds.score.blind"
+_PACKAGES: Final = Path(__file__).resolve().parents[2]
+_TAIL: Final = 20  # lines of what a process that failed said last
+_TIME_LIMIT_S: Final = 3600.0
+
+
+class BlindRunError(TadoruError):
+    """The pipeline failed on a world, or took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process is given beside its paths."""
+
+    seconds: float = _TIME_LIMIT_S
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for it to see, such as NUMBA_CACHE_DIR; of this process's own it sees none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One world to evaluate."""
+
+    world: Path
+    """WORLD: node/, disclosed/ and truth/."""
+    work: Path
+    """Where the pipeline works; what is there already is used again."""
+    checkpoints: tuple[int, ...] = ()
+    """Heights at which to say what was known by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Folders of what the pipeline said of a world; `worlds.score.findings.Findings.read` reads each."""
+
+    world: Path
+    disclosed: Path
+    """With the labels that a user has."""
+    perfect: Path
+    """With labels that are complete and right."""
+    checkpoints: Mapping[int, Path]
+    """With the labels that a user has, as of each height."""
+
+
+def score(truth: Truth, findings: Findings) -> Scores:
+    """Give every figure of every family; the METRICS of each say what they mean."""
+    scores: Scores = {}
+    for family in FAMILIES:
+        scores |= family.score(truth, findings)
+    return scores
+
+
+def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
+    """Say what the pipeline says of one world: at every checkpoint, then of all of it, then with perfect labels.
+
+    Raises
+    ------
+    BlindRunError
+        With the end of what the process said.
+    """
+    findings = job.work / "findings"
+    said = Said(
+        job.world,
+        findings / "disclosed",
+        findings / "perfect",
+        {height: findings / f"until-{height}" for height in sorted(job.checkpoints)},
+    )
+    disclosed, perfect = job.world / "disclosed", job.world / "truth" / "labels"
+    # In this order one lake grows: each run reads only the blocks that the one before did not.
+    for height, folder in said.checkpoints.items():
+        run_blind(job, disclosed, folder, limits, until=height)
+    run_blind(job, disclosed, said.disclosed, limits)
+    run_blind(job, perfect, said.perfect, limits)
+    return said
+
+
+def evaluate_worlds(jobs: Sequence[Job], workers: int = 2, limits: Limits | None = None) -> list[Said]:
+    """Evaluate several worlds, `workers` at a time; the results stand in the order of the jobs.
+
+    Raises
+    ------
+    BlindRunError
+        For the first job that failed; those that have not begun are left.
+    """
+    pool = ThreadPoolExecutor(workers)
+    try:
+        return list(pool.map(lambda job: evaluate_world(job, limits), jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run_blind(
+    job: Job, labels: Path, findings: Path, limits: Limits | None = None, *, until: int | None = None
+) -> None:
+    """Run the pipeline once, in a process that knows the datadir, the labels and the addresses to screen."""
+    paths = {
+        "node": job.world / "node",
+        "labels": labels,
+        "wallets": job.world / "disclosed" / "wallets.csv",
+        "work": job.work / "data",
+        "findings": findings,
+    }
+    given = [part for name, path in paths.items() for part in (f"--{name}", str(path.resolve()))]
+    if until is not None:
+        given += ["--until", str(until)]
+    job.work.mkdir(parents=True, exist_ok=True)
+    _start([sys.executable, "-P", "-m", MODULE, *given], job, limits or Limits())
+
+
+def _start(command: Sequence[str], job: Job, limits: Limits) -> None:
+    environment = {"PATH": os.defpath, "HOME": str(Path.home()), "PYTHONPATH": str(_PACKAGES), **limits.environment}
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter, and paths
+            command, cwd=job.work, env=environment, capture_output=True, text=True, timeout=limits.seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BlindRunError(f"{job.world}: the pipeline took longer than {limits.seconds:g} s") from None
+    if done.returncode:
+        tail = "\n".join(done.stderr.strip().splitlines()[-_TAIL:])
+        raise BlindRunError(f"{job.world}: the pipeline failed with exit code {done.returncode}:\n{tail}")

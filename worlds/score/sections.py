@@ -1,0 +1,194 @@
+"""Which scores the page shows, in which order and under which heads; the JSON has all of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from worlds.score import change
+from worlds.truth.tables import TRUTHS
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Scores in rows; suites and labels in columns."""
+
+    title: str
+    patterns: tuple[str, ...]
+    """Names of scores; `*` stands for anything, `+` for anything without a comma."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """The parts of some scores in rows, the scores in columns; for the suites that report only."""
+
+    title: str
+    scores: dict[str, str]
+    """Names of scores with one `*` or `+` for the part, and the heads of their columns."""
+    note: str = ""
+    silent: bool = False
+    """Whether parts without any case are left out."""
+
+
+_AGREEMENT: Final = ("pairwise_precision", "pairwise_recall", "bcubed_precision", "bcubed_recall")
+_CHANGE: Final = {
+    "tpr": "change found",
+    "fpr": "payments called change",
+    "precision": "precision",
+    "coverage": "coverage",
+}
+_ERRORS: Final = {"mean_error": "mean error", "p95_error": "95th percentile", "max_error": "worst wallet"}
+_ALARMS: Final = {
+    "false_clear": "cleared falsely",
+    "false_alarm": "false alarms per 1,000, nothing listed",
+    "over_alarm": "per 1,000, too little listed",
+}
+SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
+    Section(
+        "Clusters",
+        (
+            *(f"clusters.{name}[{level}]" for name in _AGREEMENT for level in ("holder", "entity")),
+            *(f"clusters.{name}_by_value[holder]" for name in _AGREEMENT),
+            "clusters.service_coverage",
+            "clusters.largest_without_service*",
+            "clusters.joined_clusters[holder]",
+            "clusters.joined_clusters[entity]",
+            "clusters.unexplained_clusters[holder]",
+            "clusters.refused_merges",
+        ),
+        "`holder`: who has the keys; `entity`: whose business an address serves, so that a custodian's clients are "
+        "several parties with one holder.",
+    ),
+    Breakdown(
+        "What joined two parties",
+        {
+            "clusters.two_holder_transactions[*]": "with inputs of two holders",
+            "clusters.two_holder_joins[*]": "of these, joined two holders",
+            "clusters.two_holder_change_joins[*]": "joined another holder's output",
+        },
+        "Transactions per world, by kind.",
+        silent=True,
+    ),
+    Section(
+        "CoinJoin",
+        (
+            "coinjoin.all_*",
+            "coinjoin.absorbing_*",
+            "coinjoin.single_owner",
+            "coinjoin.false",
+            "coinjoin.batches",
+            "coinjoin.false_on_batches*",
+        ),
+    ),
+    Breakdown(
+        "CoinJoin by kind",
+        {
+            "coinjoin.transactions[*]": "transactions",
+            "coinjoin.recall[*]": "recognised",
+            "coinjoin.recall_right_rule[*]": "by a rule meant for it",
+            "coinjoin.recall_absorbing[*]": "surely enough to stop trails",
+        },
+        silent=True,
+    ),
+    Breakdown(
+        "CoinJoin by rule",
+        {
+            "coinjoin.verdicts[*]": "verdicts",
+            "coinjoin.precision[*]": "of the kind it is meant for",
+            "coinjoin.precision_multi_party[*]": "of several parties",
+        },
+        silent=True,
+    ),
+    Breakdown(
+        "One owner's transactions taken for several parties'",
+        {
+            "coinjoin.false_by_kind[*]": "share of the kind",
+            "coinjoin.false_absorbing_by_kind[*]": "surely enough to stop trails",
+        },
+        "Kinds that are never taken for one are left out.",
+        silent=True,
+    ),
+    Section(
+        "Change",
+        tuple(f"change.{name}[{label},50]" for label in change.LABELS for name in _CHANGE),
+        "`intent`: what the payer did; `cospend`: the label that studies of the real chain have to use.",
+    ),
+    Breakdown(
+        "Change by wallet program",
+        {f"change.{name}[intent,50,program=*]": head for name, head in _CHANGE.items()},
+    ),
+    Section("Deposit addresses", ("deposits.*",)),
+    Section(
+        "Exposure and ownership",
+        (
+            "exposure.mean_error[+]",
+            "exposure.weighted_error[+]",
+            "exposure.mean_entity_error[+]",
+            "exposure.mean_gap",
+            "exposure.max_gap",
+            "ownership.*",
+        ),
+        "`convention`: trails stop at services, shares mix evenly; `intent`: who really paid whom. The gap between the "
+        "two truths is what no rule by the convention can close.",
+    ),
+    Breakdown(
+        "Exposure by truth and direction",
+        {f"exposure.{n}[{truth}*]": f"{truth}: {head}" for n, head in _ERRORS.items() for truth in TRUTHS},
+    ),
+    Breakdown(
+        "Wrong decisions by truth",
+        {f"exposure.{n}[{truth},+%]": f"{truth}: {head}" for n, head in _ALARMS.items() for truth in TRUTHS},
+        "By the listed share, in percent, from which a wallet is held.",
+    ),
+    Section(
+        "Shells",
+        (
+            "shells.base_rate",
+            "shells.pr_auc",
+            "shells.precision_at[*]",
+            "shells.precision",
+            "shells.recall",
+            "shells.macro_recall",
+            "shells.principal",
+            "shells.false_leads",
+            "shells.delay_*",
+            "shells.never_found",
+        ),
+    ),
+    Breakdown("Shells by type", {"shells.recall[*]": "found"}),
+    Breakdown(
+        "Who is taken for a shell",
+        {"shells.false_leads[*]": "wallets per world", "shells.false_lead_rate[*]": "share of their kind"},
+        "By the party's category and the roles of the wallet's addresses; kinds that never are are left out.",
+        silent=True,
+    ),
+    Section(
+        "Attribution",
+        (
+            "attribution.addresses",
+            "attribution.attributed",
+            "attribution.right",
+            "attribution.holder",
+            "attribution.wrong",
+            "attribution.coverage",
+            "attribution.misnamed",
+            "attribution.unknown_kept",
+        ),
+    ),
+    Breakdown(
+        "Attribution by basis",
+        {
+            "attribution.named[*]": "addresses",
+            "attribution.right[*]": "right",
+            "attribution.holder[*]": "the keys' holder",
+            "attribution.wrong[*]": "wrong",
+        },
+    ),
+    Breakdown(
+        "Attribution by kind of party",
+        {
+            "attribution.coverage[*]": "public: right party named",
+            "attribution.misnamed[*]": "public: another one named",
+            "attribution.unknown_kept[*]": "private: left open",
+        },
+    ),
+)
