@@ -1,11 +1,12 @@
 """What is imported and known by name: entities, lists, listings, categories, rules; and the search over it."""
 
 from datetime import date
+from functools import cache
 from typing import Literal
 
 from chains.errors import AddressError
 from chains.ids import tx_key
-from heuristics import lookup
+from heuristics import accuracy, lookup
 from heuristics.rules import RULES
 from service import answers
 from service.answers import Json
@@ -31,8 +32,22 @@ def categories() -> list[Json]:
     return [{"id": name, "description": text} for name, text in CATEGORIES.items()]
 
 
-def methods() -> list[Json]:
-    """Return every rule with its failure modes and measured error."""
+@cache
+def methods() -> Json:
+    """Return every rule with its failure modes and measured error, and the evaluation behind them."""
+    from worlds.score.bars import headline  # noqa: PLC0415 brings SciPy along, and is rarely asked for
+    from worlds.score.report import Report  # noqa: PLC0415
+
+    report = Report.from_json(accuracy.text())
+    evaluations = [
+        {"suite": r.suite, "seeds": list(r.seeds), "settings": r.settings, "commit": r.commit, "date": r.date}
+        for r in report.results
+    ]
+    bars = [row._asdict() for row in headline(report.results)]
+    return {"items": _rules(), "evaluations": evaluations, "bars": bars}
+
+
+def _rules() -> list[Json]:
     return [
         {
             "rule": rule.label,
@@ -43,10 +58,25 @@ def methods() -> list[Json]:
             "confidence": answers.percent(rule.confidence),
             "source": rule.source,
             "failure_modes": rule.failure_modes,
-            "measured_error": None if rule.measured_error is None else f"{rule.measured_error:.6f}",
+            "measured_error": _digits(accuracy.error(rule)),
+            "measured": [_figure(one) for one in accuracy.figures(rule)],
         }
         for rule in RULES
     ]
+
+
+def _figure(one: accuracy.Figure) -> Json:
+    return {
+        "suite": one.suite,
+        "score": one.score,
+        "worlds": one.worlds,
+        "mean": _digits(one.mean),
+        "spread": _digits(one.spread),
+    }
+
+
+def _digits(value: float | None) -> str | None:
+    return None if value is None else f"{value:.6f}"
 
 
 def lists(cursor: Cursor) -> list[Json]:

@@ -67,4 +67,4 @@ def categories() -> Response:
 @router.get("/methods", response_model=reads.MethodsAnswer, operation_id="methods")
 def methods() -> Response:
     """Return the rules with version, failure modes and measured error."""
-    return reply({"items": catalogue.methods()})
+    return reply(catalogue.methods())

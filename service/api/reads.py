@@ -1,7 +1,7 @@
 """What the investigator's reads answer, as declared in OpenAPI."""
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from service.api.models import (
     Answer,
@@ -223,6 +223,16 @@ class CategoriesAnswer(Answer):
     items: list[CategoryAnswer]
 
 
+class MeasuredFigure(Answer):
+    """A score over the simulated worlds of one suite: how many, mean, and standard deviation."""
+
+    suite: str
+    score: str
+    worlds: int
+    mean: str
+    spread: str | None
+
+
 class MethodAnswer(Answer):
     """A rule, with its failure modes and its measured error (null: not measured yet)."""
 
@@ -235,12 +245,35 @@ class MethodAnswer(Answer):
     source: str
     failure_modes: str
     measured_error: str | None
+    measured: list[MeasuredFigure]
+
+
+class EvaluationAnswer(Answer):
+    """One suite of simulated worlds that the published figures come from."""
+
+    suite: str
+    seeds: list[int]
+    settings: dict[str, Any]
+    commit: str
+    date: date
+
+
+class BarAnswer(Answer):
+    """A figure to reach, and what was measured: mean and spread with the labels of a user, and with perfect ones."""
+
+    what: str
+    bar: str
+    disclosed: str
+    perfect: str
+    verdict: str
 
 
 class MethodsAnswer(Answer):
-    """Every rule that an answer may rest on."""
+    """Every rule that an answer may rest on, and the evaluation that its measured errors come from."""
 
     items: list[MethodAnswer]
+    evaluations: list[EvaluationAnswer]
+    bars: list[BarAnswer]
 
 
 class SanctionedAddress(Answer):
