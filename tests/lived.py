@@ -8,11 +8,11 @@ from typing import Self, TypeVar
 from worlds.agents import ROSTER, Agent
 from worlds.agents.designated import Designated
 from worlds.agents.shells.company import Company
+from worlds.deeds import Deed, Settled
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour, Settings, drawn
 from worlds.simulate import live, settled
 from worlds.town import Town
-from worlds.words import Deed, Settled
 
 KINDS = ("pool", "exchange", "custodian", "people", "designated", *(k for k in ROSTER if k.endswith(" shell")))
 _Kind = TypeVar("_Kind", bound=Agent)

@@ -11,6 +11,7 @@ import pytest
 from tests.test_worlds_kernel import core
 from worlds.agents.wabisabi import STANDARD
 from worlds.agents.whirlpool import POOLS
+from worlds.deeds import Deed
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.settings import Flavour, Settings, drawn
@@ -18,7 +19,6 @@ from worlds.simulate import live, settled
 from worlds.town import Town
 from worlds.truth.tables import COINJOIN_KINDS, ROLES
 from worlds.wallet import BTC
-from worlds.words import Deed
 
 CONTRARY = ("contrary", "contrary_firms", "contrary_front")
 MIXERS = ("wasabi1", "wabisabi", "whirlpool", "joinmarket")

@@ -15,9 +15,9 @@ from worlds.agents.shells.nested import Nested
 from worlds.agents.shells.rotating import Rotating
 from worlds.agents.shells.slow import Slow
 from worlds.agents.shells.split import Split
+from worlds.deeds import Deed
 from worlds.settings import Flavour, Settings, drawn
 from worlds.simulate import settled
-from worlds.words import Deed
 
 FLAVOURS = (Flavour.TUNE, Flavour.HELD_OUT)
 DAY = 8  # blocks of a day, at one every three hours

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from worlds.deeds import Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.town import Person, Town
 from worlds.wallet import BTC, DUST, Habits, Wallet, vbytes
-from worlds.words import Payment, Share, World
+from worlds.words import World
 
 SMALLEST_COIN = 10_000  # satoshi below which a coin is not worth the fee of its input
 _SCRIPT_BYTES = bytes(34)  # as long as the longest locking script

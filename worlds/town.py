@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
+from worlds.deeds import Payee, Payment
 from worlds.ledger.blocks import MATURITY
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
@@ -13,7 +14,7 @@ from worlds.prices import daily
 from worlds.programs import HELD_OUT, PROGRAMS
 from worlds.settings import DAY, Settings
 from worlds.wallet import BTC, Habits, Wallet, vbytes
-from worlds.words import Payment, World
+from worlds.words import World
 
 FIRST_BUSY = MATURITY + 16  # height from which everybody has received what he starts with
 _SPREAD = 1.1  # of the logarithm of amounts
@@ -29,7 +30,7 @@ class Venue(Protocol):
     def open_account(self, customer: Entity) -> Address:
         """Give the deposit address of a customer, the same one each time."""
 
-    def withdraw(self, customer: Entity, to: Address, value: int) -> None:
+    def withdraw(self, customer: Entity, to: Payee, value: int) -> None:
         """Ask for a payout; it is made with the next batch."""
 
 
@@ -50,7 +51,7 @@ class Miners(Protocol):
     power: float
     """Its share of the blocks."""
 
-    def enlist(self, to: Address, power: float) -> None:
+    def enlist(self, to: Payee, power: float) -> None:
         """Pay a miner for its work from now on."""
 
 
@@ -62,7 +63,7 @@ class Principal(Protocol):
     def home(self) -> Address:
         """Give the address at which it wants to be paid today."""
 
-    def pay(self, to: Address, value: int) -> None:
+    def pay(self, to: Payee, value: int) -> None:
         """Ask for a payment; it is made as soon as there are funds."""
 
 
@@ -72,7 +73,7 @@ class Front(Protocol):
     weight: float
     """How much of the principal's business it gets, compared with others."""
 
-    def route_out(self, to: Address, value: int) -> list[Payment]:
+    def route_out(self, to: Payee, value: int) -> list[Payment]:
         """Take on a payment on the principal's account; gives what the principal is to pay for it, and where."""
 
     def till(self) -> Address:
@@ -110,7 +111,7 @@ class Town:
     """The fronts that are theirs."""
     mixers: list[Shop] = field(default_factory=list)
     """Custodial mixers."""
-    endowments: list[tuple[Address, int]] = field(default_factory=list)
+    endowments: list[tuple[Payee, int]] = field(default_factory=list)
     """What the pools still have to sell to those who start with coins."""
     shells: list["Shell"] = field(default_factory=list)
     notes: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -177,7 +178,7 @@ class Town:
         name = rng.choices(names, [self.settings.programs[n] for n in names])[0]
         return (PROGRAMS | HELD_OUT)[name].habits
 
-    def endow(self, to: Address, value: int) -> None:
+    def endow(self, to: Payee, value: int) -> None:
         """Let a party start with coins: the pools sell it their first rewards."""
         self.endowments.append((to, value))
 

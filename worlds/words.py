@@ -12,88 +12,34 @@ the payer's owner) and the one that an address serves (`Address.of`, else its wa
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
 
+from worlds.deeds import (
+    Bulk,
+    Bystanders,
+    Deed,
+    Happened,
+    Meant,
+    Order,
+    Output,
+    Payee,
+    Payment,
+    Received,
+    Recorder,
+    Settled,
+    Share,
+)
 from worlds.ledger.blocks import Block
 from worlds.ledger.chain import Chain, WorldError
-from worlds.ledger.keys import Address, Keyring
+from worlds.ledger.keys import Address, Guest, Keyring
 from worlds.ledger.sighash import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.ledger.signing import Coin, Draft
 from worlds.parties import Entity
 from worlds.wallet import DUST, ChangeAt, Habits, InputOrder, Locktime, Wallet, vbytes
 
-Output = tuple[bytes, int]
-Meant = tuple[Address, int] | tuple[Address, int, "Entity | None"]
 _SELLERS_TYPE = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
 _BACKDATED_SHARE, _MOST_BACKDATED = 0.1, 100
-
-
-class Payment(NamedTuple):
-    """One output that is meant for somebody."""
-
-    to: Address
-    value: int
-    """satoshi"""
-    of: Entity | None = None
-    """On whose account it is paid; the payer's owner where None."""
-
-
-class Settled(NamedTuple):
-    """One party really paid another; `txid` and `vout` are None where it stands in a service's books alone."""
-
-    payer: str
-    payee: str
-    value: int
-    vout: int | None = None
-
-
-class Order(StrEnum):
-    """How a transaction of several parties lists its inputs and outputs."""
-
-    RANDOM = "random"
-    BY_VALUE = "by value"
-    """Largest first, inputs and outputs alike (WabiSabi); the order of equal ones does not tell whose they are."""
-    SORTED = "sorted"
-    """By txid as displayed and output number, and by value and script (BIP 69)."""
-    AS_GIVEN = "as given"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one party brings to a transaction of several, and takes from it."""
-
-    wallet: Wallet
-    coins: Sequence[Coin]
-    outputs: Sequence[Payment]
-    change: Sequence[int] = ()
-    """Places in `outputs` of what is change."""
-    sighash: int = SIGHASH_ALL
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """What was meant by one transaction: the truth behind it."""
-
-    txid: bytes
-    word: str
-    by: tuple[str, ...]
-    """Wallets that signed."""
-    to: tuple[str, ...]
-    """Wallets that were meant to receive, change not counted."""
-    change: tuple[int, ...]
-    """Output numbers of the change."""
-    paid: tuple[Settled, ...]
-    """Who really paid whom by it."""
-    coins: Sequence[Coin]
-    outputs: Sequence[Output]
-
-
-Recorder = Callable[[int, Deed, Sequence[Deed], Sequence[Settled]], None]
-"""Hears of every block: its height, its coinbase, its transactions, and what services booked meanwhile."""
 
 
 class World:
@@ -131,7 +77,10 @@ class World:
         """What programs that follow the market multiply their fee rate by."""
         self.recorder: Recorder | None = None
         """Where deeds go once they are mined; while None, they stay in `deeds`."""
+        self.crowd: Bystanders | None = None
+        """Who else makes transactions in each block."""
         self._addresses: dict[bytes, Address] = {}
+        self._guests: dict[bytes, Guest] = {}
         self._waiting: list[Deed] = []
         self._booked: list[Settled] = []
 
@@ -176,7 +125,7 @@ class World:
         self.wallets[name] = Wallet(self._keys, name, habits or Habits(), owner, group or name, self._register)
         return self.wallets[name]
 
-    def pay(self, payer: Wallet, to: Address, value: int, of: Entity | None = None, word: str = "pay") -> bytes:
+    def pay(self, payer: Wallet, to: Payee, value: int, of: Entity | None = None, word: str = "pay") -> bytes:
         """Pay one address; gives the txid."""
         return self.batch(payer, [Payment(to, value, of)], word)
 
@@ -188,7 +137,7 @@ class World:
         return self._pay(payer, coins, payments, word)
 
     def spend(
-        self, payer: Wallet, coins: Sequence[Coin], to: Address, of: Entity | None = None, word: str = "spend"
+        self, payer: Wallet, coins: Sequence[Coin], to: Payee, of: Entity | None = None, word: str = "spend"
     ) -> bytes:
         """Pay these coins, whole, to one address."""
         value = sum(c.value for c in coins) - self._fee(payer, coins, [to.script])
@@ -198,7 +147,7 @@ class World:
         change = (0,) if to.owner == payer.name else ()
         return self._send(payer, coins, [Payment(to, value, of)], change, word)
 
-    def sweep(self, payer: Wallet, to: Address, at_most: int = 100) -> bytes:
+    def sweep(self, payer: Wallet, to: Payee, at_most: int = 100) -> bytes:
         """Gather up to `at_most` coins of a wallet into one address."""
         coins = payer.spendable(self.height)[:at_most]
         return self.spend(payer, coins, to, word="sweep")
@@ -293,23 +242,40 @@ class World:
         for _ in range(n):
             reuse = pool.habits.reuses_change and pool.addresses
             address = pool.addresses[0] if reuse else pool.receive(role="reward")
-            reward = self.chain.mine(address.script, tag or f"/{pool.name}/".encode()).reward
+            extra = self.crowd.fill(self.height, self.chain.weight_left) if self.crowd else None
+            reward = self.chain.mine(address.script, tag or f"/{pool.name}/".encode(), extra).reward
             _, value = reward.outputs[0]
             coin = Coin(reward.txid, 0, value, address, self.chain.height, coinbase=True)
             pool.coins[coin.outpoint] = coin
-            self._record(Deed(reward.txid, "coinbase", (), (pool.name,), (), (), (), [(address.script, value)]))
+            self._record(Deed(reward.txid, "coinbase", (), (pool.name,), (), (), (), [(address.script, value)]), extra)
 
-    def address_of(self, script: bytes) -> Address | None:
-        """Give the address that a wallet of this world made; None for a script of nobody."""
-        return self._addresses.get(script)
+    def address_of(self, script: bytes) -> Payee | None:
+        """Give the address of a wallet of this world or of a guest; None for a script of nobody."""
+        return self._addresses.get(script) or self._guests.get(script)
 
-    def _record(self, reward: Deed) -> None:
-        """Tell the recorder what was mined: transactions enter blocks in the order in which they were made."""
-        n = len(self._waiting) - self.chain.n_waiting
+    def welcome(self, guest: Guest) -> None:
+        """Let one of the crowd be paid: it hears of it once the payment is mined."""
+        self._guests[guest.script] = guest
+
+    def _record(self, reward: Deed, extra: Bulk | None) -> None:
+        """Tell what was mined: transactions enter blocks in the order in which they were made."""
+        n, height = len(self._waiting) - self.chain.n_waiting, self.chain.height
         mined, booked = self._waiting[:n], self._booked
         self._waiting, self._booked = self._waiting[n:], []
+        if extra is not None and self.crowd is not None:
+            for (txid, vout), (script, value) in extra.makes.items():
+                self._credit(Coin(txid, vout, value, self._addresses[script], height))
+            self.crowd.receive(height, [one for deed in mined for one in self._paid_to_guests(deed)])
         if self.recorder is not None:
-            self.recorder(self.chain.height, reward, mined, booked)
+            self.recorder(Happened(height, reward, mined, booked, extra))
+
+    def _paid_to_guests(self, deed: Deed) -> Iterator[Received]:
+        for n, (script, value) in enumerate(deed.outputs):
+            if guest := self._guests.get(script):
+                yield Received(guest, (deed.txid, n), value)
+
+    def _credit(self, coin: Coin) -> None:
+        self.wallets[coin.address.owner].coins[coin.outpoint] = coin
 
     def _register(self, address: Address) -> None:
         self._addresses[address.script] = address
@@ -388,8 +354,7 @@ class World:
             self.wallets[coin.address.owner].take([coin])
         for n, (script, value) in enumerate(draft.outputs):
             if (address := self._addresses.get(script)) is not None:
-                coin = Coin(txid, n, value, address, self.height)
-                self.wallets[address.owner].coins[coin.outpoint] = coin
+                self._credit(Coin(txid, n, value, address, self.height))
         to = tuple(owner for owner, _ in settled)
         paid = tuple(s for _, s in settled if s)
         deed = Deed(txid, word, by, to, change, paid, draft.coins, draft.outputs)

@@ -7,6 +7,7 @@ from worlds.agents.charity import Charity
 from worlds.agents.contrary import Contrary
 from worlds.agents.contrary_firms import ContraryFirms
 from worlds.agents.contrary_front import ContraryFront
+from worlds.agents.crowd import Crowd
 from worlds.agents.custodial_mixer import CustodialMixer
 from worlds.agents.custodian import Custodian
 from worlds.agents.darknet import DarknetMarket
@@ -57,6 +58,7 @@ ROSTER: dict[str, type[Agent]] = {
     "exchange": Exchange,
     "custodian": Custodian,
     "people": People,
+    "crowd": Crowd,
     "designated": Designated,
     "static shell": Static,
     "chain shell": Chain,

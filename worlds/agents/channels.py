@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.deeds import Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.mixing import Member, endow, join, spare
 from worlds.town import Town
 from worlds.wallet import BTC, DUST, ChangeAt, Fee, Habits, Locktime, Selection, Wallet, vbytes
-from worlds.words import Payment, Share
 
 _NODES = 0.08  # share of the people
 _LEAST = BTC // 100  # satoshi that each side puts in

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from random import Random
 
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.town import Person, Town, Venue
 from worlds.wallet import Wallet
-from worlds.words import Payment
 
 _FEWEST, _MOST = 14, 26
 _AT_A_VENUE = 0.85  # of clients: the others hold their coins themselves
@@ -26,7 +26,7 @@ class Client:
         """Where the client wants to be paid."""
         return self.venue.open_account(self.person.entity) if self.venue else town.address_of(self.person, rng)
 
-    def pay(self, town: Town, to: Address, value: int) -> None:
+    def pay(self, town: Town, to: Payee, value: int) -> None:
         """Let the client pay, from its account or its wallet."""
         if self.venue:
             self.venue.withdraw(self.person.entity, to, value)

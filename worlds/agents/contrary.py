@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
 
+from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.mixing import endow, spare
@@ -16,7 +17,6 @@ from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Person, Town
 from worlds.wallet import BTC, DUST, Wallet, vbytes
-from worlds.words import Order, Payment, Share
 
 _LEAST = BTC // 50  # satoshi that somebody must be able to pay to take part
 _OFFER = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY

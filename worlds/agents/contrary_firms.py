@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import Address
 from worlds.mixing import endow, fee_rate, spare
 from worlds.parties import Entity
@@ -15,7 +16,6 @@ from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Person, Town, Venue
 from worlds.wallet import BTC, DUST, Wallet, vbytes
-from worlds.words import Order, Payment, Share
 
 _LEAST = BTC // 100
 _TIERS = (BTC // 1000, BTC // 500, BTC // 200)

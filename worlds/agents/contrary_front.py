@@ -9,12 +9,12 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.settings import Flavour
 from worlds.town import Person, Town
 from worlds.wallet import BTC
-from worlds.words import Payment
 
 _HOURS = (60, 200)  # for which the principal's money waits
 _WAGE = BTC // 100

@@ -6,13 +6,13 @@ from itertools import accumulate
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.mixing import pay_with, spare
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import Person, Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _NAMES = ("gloam", "silt")
 _LEAST = BTC // 100  # satoshi of an order

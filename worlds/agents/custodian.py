@@ -9,12 +9,12 @@ from random import Random
 from typing import Self
 
 from worlds.agents.exchange import Exchange
+from worlds.deeds import Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet, vbytes
-from worlds.words import Payment, Share
 
 _NAME, _PLACE = "strongroom", "CH"
 _SERVED = (("shirakaba", "JP"), ("tagus", "PT"))

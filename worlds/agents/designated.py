@@ -12,13 +12,13 @@ from typing import Self
 from worlds.agents.clients import Client, clients_of
 from worlds.agents.exchange import Exchange
 from worlds.agents.purses import Purses
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Front, Town
 from worlds.wallet import BTC
-from worlds.words import Payment
 
 _NAME, _PLACE = "taiga", "RU"
 _SMALLEST = BTC // 50  # satoshi
@@ -76,7 +76,7 @@ class Designated:
         """Give the address at which it wants to be paid today."""
         return self.purses.home() if self.purses.open else self.office.deposits.receive(role="deposit")
 
-    def pay(self, to: Address, value: int) -> None:
+    def pay(self, to: Payee, value: int) -> None:
         """Ask for a payment; it is made as soon as there are funds."""
         if self.purses.open:
             self.purses.queue.append(Payment(to, value))
@@ -125,7 +125,7 @@ class Designated:
     def _amount(self) -> int:
         return max(_SMALLEST, self.town.amount(self.rng, self.usual))
 
-    def _pay_out(self, to: Address, value: int) -> None:
+    def _pay_out(self, to: Payee, value: int) -> None:
         front = self._front()
         if front:
             self.purses.queue.extend(front.route_out(to, value))

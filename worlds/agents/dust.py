@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.mixing import spare
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _NAMES = ("crumb", "tick")
 _LEAST, _MOST = 546, 1_000  # satoshi

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address, AddressKind
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _NAMES = (("hinode", "JP"), ("aobayama", "JP"), ("baltica", "LT"), ("harborx", "US"), ("meridian", "KY"))
 _START, _START_EACH = 20 * BTC, BTC // 4  # satoshi that an exchange begins with: in all, and per person
@@ -87,7 +87,7 @@ class Exchange:
             self.customers.append(customer)
         return self.accounts[customer.id]
 
-    def withdraw(self, customer: Entity, to: Address, value: int) -> None:
+    def withdraw(self, customer: Entity, to: Payee, value: int) -> None:
         """Ask for a payout; it is made with the next batch."""
         self.queue.append(Payment(to, value, customer))
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import FIRST_BUSY, Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _CREDITORS = 25
 _FEES = BTC // 200

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.signing import Coin
 from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.town import Town
 from worlds.wallet import BTC, Fee, Habits, Locktime, Selection, vbytes
-from worlds.words import Payment, Share
 
 _DEPTHS = 5
 _LEAST_CHANGE = 2_730  # satoshi below which a maker refuses

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.mixing import endow, spare
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import DUST, INPUT_VBYTES, ChangeAt, Fee, Habits, Selection, Wallet, vbytes
-from worlds.words import Order, Payment, Share
 
 _MONEY = Habits(
     AddressKind.P2SH_P2WPKH,

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.signing import Coin
 from worlds.mixing import SMALLEST_COIN, endow, spare
 from worlds.parties import Entity
 from worlds.town import Person, Town, Venue
 from worlds.wallet import DUST, ChangeAt, Fee, Habits, Locktime, Wallet, vbytes
-from worlds.words import Payment, Share
 
 _NAMES = ("kumo books", "harbour roasters", "north lane bikes")
 _MARGIN = 30_000  # satoshi for the fee of the merchant's input

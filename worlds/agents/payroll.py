@@ -6,10 +6,10 @@ One source, quick passage, many payees: in shape a front for the exchange, in fa
 from dataclasses import dataclass
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.parties import Entity
 from worlds.town import Person, Town, Venue
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _DUE = 2  # blocks between the order and the payday
 _FEES = 100_000  # satoshi

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
-from worlds.ledger.keys import Address
+from worlds.deeds import Payee, Payment
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import FIRST_BUSY, Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _NAMES = (("kita_pool", "JP"), ("angara_pool", "RU"), ("prairie_pool", "US"), ("delta_pool", "CN"))
 _BATCH = 30
@@ -27,7 +26,7 @@ class Pool:
     payout_every: int
     """Blocks between payouts."""
     rng: Random
-    miners: list[tuple[Address, float]] = field(default_factory=list)
+    miners: list[tuple[Payee, float]] = field(default_factory=list)
 
     @classmethod
     def settle(cls, town: Town) -> list[Self]:
@@ -44,7 +43,7 @@ class Pool:
         town.pools.extend(pools)
         return pools
 
-    def enlist(self, to: Address, power: float) -> None:
+    def enlist(self, to: Payee, power: float) -> None:
         """Pay a miner for its work from now on."""
         self.miners.append((to, power))
 

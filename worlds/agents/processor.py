@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _RESERVE = BTC // 50
 

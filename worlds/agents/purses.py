@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from worlds.deeds import Payment, Share
 from worlds.ledger.keys import Address
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, Habits, Wallet
-from worlds.words import Payment, Share
 
 _WORTH = BTC // 50  # satoshi: smaller coins are not moved
 _MOVED = 3  # coins at most; the rest is spent from where it lies

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
-from worlds.words import Payment
 
 _LAG = 4  # blocks between a victim's order at its exchange and its payment
 _FEES = 50_000  # satoshi

@@ -9,13 +9,13 @@ from random import Random
 from typing import Self
 
 from worlds.agents.wasabi1 import WASABI
+from worlds.deeds import Order, Output, Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.signing import Coin
 from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, INPUT_VBYTES, Wallet
-from worlds.words import Order, Output, Payment, Share
 
 _LEAST_VALUE, _MOST_VALUE = 5_000, 1_000 * BTC  # satoshi of an output
 STANDARD = sorted(

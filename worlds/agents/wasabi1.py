@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.deeds import Order, Output, Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.mixing import Member, endow, fee_rate, join, spare, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, Fee, Habits, Wallet
-from worlds.words import Order, Output, Payment, Share
 
 WASABI = Habits(version=1, sequence=0xFFFFFFFF, fee=Fee.MARKET, program="wasabi")
 _IN, _OUT = 69, 31  # virtual bytes of a P2WPKH input and output

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.deeds import Order, Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, ChangeAt, Fee, Habits, InputOrder, Wallet
-from worlds.words import Order, Payment, Share
 
 SAMOURAI = Habits(
     version=1,

@@ -1,20 +1,20 @@
 """A drafted transaction becomes bytes, its hashes, and its undo record, in Core's compressed form."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from chains.kernels import i64, kernel
-from chains.sha256 import new_context, sha256_begin, sha256_feed, sha256d, sha256d_end
+from chains.sha256 import sha256_begin, sha256_feed, sha256d, sha256d_end
+from worlds.fast.buffers import LOCKTIME, N_IN, N_OUT, VERSION, Draft, Page
 from worlds.fast.draws import below, fill
 from worlds.fast.rates import (
-    MAX_INPUTS,
     NESTED,
     OP_RETURN,
     P2PK,
     P2PKH,
     P2PKH_UNCOMPRESSED,
     P2SH_MULTISIG,
+    P2WPKH,
+    P2WSH,
 )
 from worlds.fast.scripts import (
     has_witness,
@@ -24,69 +24,13 @@ from worlds.fast.scripts import (
     write_script_sig,
     write_witness,
 )
-from worlds.fast.state import KIND_MASK, SEED, State
-from worlds.ledger.blocks import MAX_WEIGHT
+from worlds.fast.state import FOREIGN, KIND_BITS, KIND_MASK, State
 
-MAX_OUTPUTS = 3_000
-MAX_TX_BYTES = 500_000  # above the largest draft: MAX_INPUTS inputs of under 700 bytes, MAX_OUTPUTS outputs of under 90
-MAX_BLOCK_TX = 5_000
 _MAX_DATA = 75  # bytes of an OP_RETURN, so that its push takes one byte
-_SCRATCH = 256
+_LEGACY_SIGOP = 4  # signature checks outside witnesses count fourfold
 _TWO_BYTES = 0xFD
 _DIGIT = 0x7F
 _TOP_EXPONENT = 9
-
-# Places in Draft.numbers.
-N_IN, N_OUT, VERSION, LOCKTIME = range(4)
-
-
-class Draft(NamedTuple):
-    """One transaction as decided, before it is bytes."""
-
-    slots: np.ndarray  # int32: coins to spend
-    sequence: np.ndarray  # uint32, per input
-    address: np.ndarray  # int64, per output; OP_RETURN alone for data
-    value: np.ndarray  # int64, per output
-    wallet: np.ndarray  # int32, per output: who gets it, NOBODY for data
-    payload: np.ndarray  # uint8 (n, 32), per output: filled in when written
-    numbers: np.ndarray  # int64: see the places above
-
-
-class Page(NamedTuple):
-    """Buffers of one block, used again for the next."""
-
-    body: np.ndarray  # uint8: transactions after the coinbase
-    undo: np.ndarray  # uint8: their undo records
-    txids: np.ndarray  # uint8 (n, 32): row 0 is kept for the coinbase
-    wtxids: np.ndarray  # uint8 (n, 32): row 0 stays zero
-    scratch: np.ndarray  # uint8
-    context: np.ndarray  # for hashing
-
-
-def new_draft() -> Draft:
-    """Room for the largest transaction."""
-    return Draft(
-        np.zeros(MAX_INPUTS, np.int32),
-        np.zeros(MAX_INPUTS, np.uint32),
-        np.zeros(MAX_OUTPUTS, np.int64),
-        np.zeros(MAX_OUTPUTS, np.int64),
-        np.zeros(MAX_OUTPUTS, np.int32),
-        np.zeros((MAX_OUTPUTS, 32), np.uint8),
-        np.zeros(4, np.int64),
-    )
-
-
-def new_page() -> Page:
-    """Room for the largest block."""
-    size = MAX_WEIGHT + MAX_TX_BYTES
-    return Page(
-        np.zeros(size, np.uint8),
-        np.zeros(size, np.uint8),
-        np.zeros((MAX_BLOCK_TX, 32), np.uint8),
-        np.zeros((MAX_BLOCK_TX, 32), np.uint8),
-        np.zeros(_SCRATCH, np.uint8),
-        new_context(),
-    )
 
 
 @kernel
@@ -110,7 +54,7 @@ def write_compact(n: int, out: np.ndarray, pos: int) -> int:
 @kernel
 def write_tx(state: State, draft: Draft, page: Page, rng: np.ndarray, pos: int, row: int) -> tuple[int, int]:
     """Write a transaction at `page.body[pos:]` and its hashes to a row; gives its end and its weight."""
-    body, numbers, seed = page.body, draft.numbers, state.numbers[SEED]
+    body, numbers, context = page.body, draft.numbers, page.pen.context
     witness = False
     for n in range(numbers[N_IN]):
         witness |= has_witness(state.coins.address[draft.slots[n]] & KIND_MASK)
@@ -120,27 +64,45 @@ def write_tx(state: State, draft: Draft, page: Page, rng: np.ndarray, pos: int, 
         body[pos], body[pos + 1] = 0, 1
         pos += 2
     core_start = pos
-    pos = _write_inputs(state, draft, page, rng, pos, seed)
-    pos = _write_outputs(draft, page, rng, pos, seed)
+    pos = _write_inputs(state, draft, page, rng, pos)
+    pos = _write_outputs(draft, page, rng, pos)
     core_end = pos
     if witness:
         for n in range(numbers[N_IN]):
-            pos = write_witness(state.coins.address[draft.slots[n]], seed, rng, body, pos)
+            pos = write_witness(page.pen, state.coins.address[draft.slots[n]], rng, body, pos)
     end = write_le(numbers[LOCKTIME], 4, body, pos)
-    sha256_begin(page.context)
-    sha256_feed(page.context, body, start, 4)
-    sha256_feed(page.context, body, core_start, core_end - core_start)
-    sha256_feed(page.context, body, end - 4, 4)
-    sha256d_end(page.context, page.txids[row], 0)
+    sha256_begin(context)
+    sha256_feed(context, body, start, 4)
+    sha256_feed(context, body, core_start, core_end - core_start)
+    sha256_feed(context, body, end - 4, 4)
+    sha256d_end(context, page.txids[row], 0)
     if witness:
-        sha256d(page.context, body, start, end - start, page.wtxids[row], 0)
+        sha256d(context, body, start, end - start, page.wtxids[row], 0)
     else:
         page.wtxids[row, :] = page.txids[row]
     return end, 3 * (core_end - core_start + 8) + end - start
 
 
 @kernel
-def _write_inputs(state: State, draft: Draft, page: Page, rng: np.ndarray, pos: int, seed: int) -> int:
+def sigops_of(state: State, draft: Draft) -> int:
+    """Count what a transaction adds to a block's limit on signature checks."""
+    total = i64(0)
+    for n in range(draft.numbers[N_IN]):
+        kind = state.coins.address[draft.slots[n]] & KIND_MASK
+        if kind == P2SH_MULTISIG:
+            total += _LEGACY_SIGOP * 3
+        elif kind == P2WSH:
+            total += 3
+        elif kind in (P2WPKH, NESTED):
+            total += 1
+    for n in range(draft.numbers[N_OUT]):
+        if draft.address[n] & KIND_MASK in (P2PKH, P2PKH_UNCOMPRESSED, P2PK):
+            total += _LEGACY_SIGOP
+    return total
+
+
+@kernel
+def _write_inputs(state: State, draft: Draft, page: Page, rng: np.ndarray, pos: int) -> int:
     coins, body = state.coins, page.body
     n_in = draft.numbers[N_IN]
     pos = write_compact(n_in, body, pos)
@@ -148,13 +110,13 @@ def _write_inputs(state: State, draft: Draft, page: Page, rng: np.ndarray, pos: 
         slot = draft.slots[n]
         body[pos : pos + 32] = coins.txid[slot]
         pos = write_le(coins.vout[slot], 4, body, pos + 32)
-        pos = write_script_sig(coins.address[slot], seed, rng, body, pos, page.context)
+        pos = write_script_sig(page.pen, coins.address[slot], rng, body, pos)
         pos = write_le(i64(draft.sequence[n]), 4, body, pos)
     return pos
 
 
 @kernel
-def _write_outputs(draft: Draft, page: Page, rng: np.ndarray, pos: int, seed: int) -> int:
+def _write_outputs(draft: Draft, page: Page, rng: np.ndarray, pos: int) -> int:
     body = page.body
     n_out = draft.numbers[N_OUT]
     pos = write_compact(n_out, body, pos)
@@ -162,14 +124,18 @@ def _write_outputs(draft: Draft, page: Page, rng: np.ndarray, pos: int, seed: in
         address = draft.address[n]
         kind = address & KIND_MASK
         pos = write_le(draft.value[n], 8, body, pos)
+        draft.at[n] = pos
         if kind == OP_RETURN:
             size = 1 + below(rng, _MAX_DATA)
             body[pos], body[pos + 1], body[pos + 2] = size + 2, 0x6A, size
             fill(rng, body, pos + 3, size)
             pos += 3 + size
             continue
-        make_payload(address, seed, page.scratch, page.context, draft.payload[n])
-        prefix = key_prefix(address, seed, page.scratch) if kind == P2PK else 0
+        if draft.wallet[n] == FOREIGN:
+            prefix = address >> KIND_BITS
+        else:
+            make_payload(page.pen, address, draft.payload[n])
+            prefix = key_prefix(page.pen, address)
         end = write_script(kind, prefix, draft.payload[n], body, pos + 1)
         body[pos] = end - pos - 1
         pos = end
@@ -179,7 +145,7 @@ def _write_outputs(draft: Draft, page: Page, rng: np.ndarray, pos: int, seed: in
 @kernel
 def write_undo(state: State, draft: Draft, page: Page, pos: int) -> int:
     """Write what a transaction spends at `page.undo[pos:]`; gives its end."""
-    coins, undo, seed = state.coins, page.undo, state.numbers[SEED]
+    coins, undo = state.coins, page.undo
     n_in = draft.numbers[N_IN]
     pos = write_compact(n_in, undo, pos)
     for n in range(n_in):
@@ -188,7 +154,7 @@ def write_undo(state: State, draft: Draft, page: Page, pos: int) -> int:
         undo[pos] = 0  # where old versions kept the transaction's version
         pos = write_varint(compressed_amount(coins.value[slot]), undo, pos + 1)
         kind = coins.address[slot] & KIND_MASK
-        prefix = key_prefix(coins.address[slot], seed, page.scratch) if kind == P2PK else 0
+        prefix = key_prefix(page.pen, coins.address[slot])
         pos = _write_compressed(kind, prefix, coins.payload[slot], undo, pos)
     return pos
 

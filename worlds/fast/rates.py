@@ -49,6 +49,12 @@ VERSION_1_SHARE = 0.627
 NO_LOCKTIME, AT_TIP, BACKDATED = range(3)
 LOCKTIME_STEPS = np.array([0.41, 0.70, 1.0])  # among programs that do not use the highest nSequence
 MAX_BACKDATE = 100  # blocks
+PROGRAMS = tuple(
+    f"crowd-v{version}-{sequence}-{locktime}"
+    for sequence in ("final", "rbf", "locktime", "mixed")
+    for locktime in ("zero", "tip", "backdated")
+    for version in (1, 2)
+)  # by program number; of the final ones, only those with locktime zero are in use
 
 PAYS_SERVICE = 0.50  # of payments that go to a service
 PAID_BY_SERVICE = 0.28  # of transactions that a service makes

@@ -4,6 +4,8 @@ Keys are random bytes behind a 02 or 03, payloads their true hashes, so that eve
 without the curve fits together: key to key hash, redeem script to script hash.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from chains.kernels import i64, kernel
@@ -19,7 +21,6 @@ from worlds.fast.rates import (
     P2WPKH,
     P2WSH,
     SCRIPT_PATH_SHARE,
-    SWAP_SHARE,
 )
 from worlds.fast.state import KIND_BITS, KIND_MASK
 
@@ -27,6 +28,15 @@ KEY, LONG_KEY = 33, 65
 MULTISIG = 105  # bytes of OP_2 <key> <key> <key> OP_3 OP_CHECKMULTISIG
 _ALL, _SWAP = 0x01, 0x83
 _TWO_BYTES = 0xFD  # announces a length of two bytes
+
+
+class Pen(NamedTuple):
+    """What writing a script takes besides its address."""
+
+    seed: int  # of the keys
+    swaps: float  # share of inputs signed SINGLE | ANYONECANPAY
+    scratch: np.ndarray  # uint8
+    context: np.ndarray  # for hashing
 
 
 @kernel
@@ -66,9 +76,10 @@ def write_multisig(number: int, seed: int, out: np.ndarray, start: int) -> int:
 
 
 @kernel
-def make_payload(address: int, seed: int, scratch: np.ndarray, context: np.ndarray, out: np.ndarray) -> None:
+def make_payload(pen: Pen, address: int, out: np.ndarray) -> None:
     """Derive what an address's script holds into `out[:32]`: 20 or 32 bytes."""
     number, kind = address >> KIND_BITS, address & KIND_MASK
+    seed, scratch, context = pen.seed, pen.scratch, pen.context
     if kind in (P2TR, P2PK):
         write_key(number, 0, seed, scratch, 0)
         out[:32] = scratch[1:33]
@@ -90,10 +101,18 @@ def make_payload(address: int, seed: int, scratch: np.ndarray, context: np.ndarr
 
 
 @kernel
-def key_prefix(address: int, seed: int, scratch: np.ndarray) -> int:
-    """Give the first byte of an address's key, 2 or 3."""
-    write_key(address >> KIND_BITS, 0, seed, scratch, 0)
-    return i64(scratch[0])
+def key_prefix(pen: Pen, address: int) -> int:
+    """Give the first byte of an address's key, 2 or 3, where its script shows it; else 0."""
+    if address & KIND_MASK != P2PK:
+        return 0
+    write_key(address >> KIND_BITS, 0, pen.seed, pen.scratch, 0)
+    return i64(pen.scratch[0])
+
+
+@kernel
+def write_locking(pen: Pen, address: int, payload: np.ndarray, out: np.ndarray, pos: int) -> int:
+    """Write the locking script of an address without its length."""
+    return write_script(address & KIND_MASK, key_prefix(pen, address), payload, out, i64(pos))
 
 
 @kernel
@@ -129,7 +148,7 @@ def write_script(kind: int, prefix: int, payload: np.ndarray, out: np.ndarray, p
 
 
 @kernel
-def write_signature(rng: np.ndarray, out: np.ndarray, pos: int) -> int:
+def write_signature(rng: np.ndarray, swaps: float, out: np.ndarray, pos: int) -> int:
     """Write a length byte and an ECDSA signature in DER form with its type, of random numbers with low S."""
     high = below(rng, 4) == 0  # most programs grind for a short R, some do not
     size = 71 + high
@@ -143,7 +162,7 @@ def write_signature(rng: np.ndarray, out: np.ndarray, pos: int) -> int:
     out[s - 2], out[s - 1] = 0x02, 32
     fill(rng, out, s, 32)
     out[s] = (i64(out[s]) & 0x7F) | 0x01
-    out[s + 32] = _SWAP if share(rng) < SWAP_SHARE else _ALL
+    out[s + 32] = _SWAP if share(rng) < swaps else _ALL
     return pos + 1 + size
 
 
@@ -154,23 +173,23 @@ def has_witness(kind: int) -> bool:
 
 
 @kernel
-def write_script_sig(address: int, seed: int, rng: np.ndarray, out: np.ndarray, start: int, context: np.ndarray) -> int:
+def write_script_sig(pen: Pen, address: int, rng: np.ndarray, out: np.ndarray, start: int) -> int:
     """Write the scriptSig with its length (all are shorter than 65,536 bytes)."""
-    number, kind = address >> KIND_BITS, address & KIND_MASK
+    number, kind, seed = address >> KIND_BITS, address & KIND_MASK, pen.seed
     if kind in (P2WPKH, P2WSH, P2TR):
         out[start] = 0
         return start + 1
     if kind == P2SH_MULTISIG:
-        return _write_multisig_sig(number, seed, rng, out, start)
+        return _write_multisig_sig(pen, number, rng, out, start)
     pos = start + 1
     if kind == NESTED:
         out[pos], out[pos + 1], out[pos + 2] = 22, 0, 20
         # The key is written where later bytes will go, and its hash (with 12 bytes of slack) into place.
         write_key(number, 0, seed, out, pos + 64)
-        hash160(context, out, pos + 64, KEY, out[pos + 3 : pos + 35])
+        hash160(pen.context, out, pos + 64, KEY, out[pos + 3 : pos + 35])
         pos += 23
     else:
-        pos = write_signature(rng, out, pos)
+        pos = write_signature(rng, pen.swaps, out, pos)
         if kind == P2PKH:
             out[pos] = KEY
             pos = write_key(number, 0, seed, out, pos + 1)
@@ -182,14 +201,14 @@ def write_script_sig(address: int, seed: int, rng: np.ndarray, out: np.ndarray, 
 
 
 @kernel
-def _write_multisig_sig(number: int, seed: int, rng: np.ndarray, out: np.ndarray, start: int) -> int:
+def _write_multisig_sig(pen: Pen, number: int, rng: np.ndarray, out: np.ndarray, start: int) -> int:
     """Write OP_0, two signatures and the redeem script, behind a three-byte length."""
     pos = start + 3
     out[pos] = 0
-    pos = write_signature(rng, out, pos + 1)
-    pos = write_signature(rng, out, pos)
+    pos = write_signature(rng, pen.swaps, out, pos + 1)
+    pos = write_signature(rng, pen.swaps, out, pos)
     out[pos], out[pos + 1] = 0x4C, MULTISIG
-    pos = write_multisig(number, seed, out, pos + 2)
+    pos = write_multisig(number, pen.seed, out, pos + 2)
     size = pos - start - 3
     if size < _TWO_BYTES:
         out[start + 1 : start + 1 + size] = out[start + 3 : start + 3 + size]
@@ -200,20 +219,20 @@ def _write_multisig_sig(number: int, seed: int, rng: np.ndarray, out: np.ndarray
 
 
 @kernel
-def write_witness(address: int, seed: int, rng: np.ndarray, out: np.ndarray, pos: int) -> int:
+def write_witness(pen: Pen, address: int, rng: np.ndarray, out: np.ndarray, pos: int) -> int:
     """Write an input's witness stack; a zero for a kind without one."""
-    number, kind = address >> KIND_BITS, address & KIND_MASK
+    number, kind, seed = address >> KIND_BITS, address & KIND_MASK, pen.seed
     if kind == P2TR:
         return _write_taproot(rng, out, pos)
     if kind == P2WSH:
         out[pos], out[pos + 1] = 4, 0
-        pos = write_signature(rng, out, pos + 2)
-        pos = write_signature(rng, out, pos)
+        pos = write_signature(rng, pen.swaps, out, pos + 2)
+        pos = write_signature(rng, pen.swaps, out, pos)
         out[pos] = MULTISIG
         return write_multisig(number, seed, out, pos + 1)
     if kind in (P2WPKH, NESTED):
         out[pos] = 2
-        pos = write_signature(rng, out, pos + 1)
+        pos = write_signature(rng, pen.swaps, out, pos + 1)
         out[pos] = KEY
         return write_key(number, 0, seed, out, pos + 1)
     out[pos] = 0

@@ -8,23 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worlds.fast.buffers import MAX_BLOCK_TX, MAX_OUTPUTS, Desk, new_desk
 from worlds.fast.draws import below, generator
-from worlds.fast.encode import (
-    MAX_BLOCK_TX,
-    MAX_OUTPUTS,
-    Draft,
-    Page,
-    merkle_root,
-    new_draft,
-    new_page,
-)
+from worlds.fast.encode import merkle_root
 from worlds.fast.ledger import fill_block, hand_out
-from worlds.fast.scripts import key_prefix, make_payload, write_script
+from worlds.fast.orders import new_orders
+from worlds.fast.rates import SWAP_SHARE
+from worlds.fast.scripts import make_payload, write_locking
 from worlds.fast.state import (
     HEIGHT,
-    KIND_MASK,
     NOBODY,
-    SEED,
     SERVICES,
     State,
     free_slot,
@@ -32,7 +25,7 @@ from worlds.fast.state import (
     new_wallet,
     put,
 )
-from worlds.ledger.blocks import GENESIS, MATURITY, Block, Template, coinbase, header
+from worlds.ledger.blocks import GENESIS, MATURITY, MAX_WEIGHT, Block, Template, coinbase, header
 from worlds.ledger.datadir import DatadirWriter
 from worlds.ledger.undo import compact_size
 
@@ -41,6 +34,7 @@ INTERVAL = 600
 POOLS = 12  # services that mine
 HAND_OUTS = 20  # blocks whose one transaction shares a reward among the first wallets
 _LEAST, _MOST = 2_000, 4_000  # transactions of a full block
+_FULL = 3_600_000  # weight from which a block takes no more; the largest transaction weighs under 400,000
 _MANY = 100_000
 
 
@@ -68,8 +62,8 @@ class Simulation:
         self.n_tx = max(n_tx, 1 + MATURITY + 2 * HAND_OUTS)
         self.state: State = new_state(self.n_tx, seed)
         self._rng = generator(seed)
-        self._draft: Draft = new_draft()
-        self._page: Page = new_page()
+        self._desk: Desk = new_desk(seed, swaps=SWAP_SHARE)
+        self._orders = new_orders(0)
         self._tree = np.zeros((MAX_BLOCK_TX + 1) * 32, np.uint8)
         for _ in range(SERVICES):
             new_wallet(self.state, self._rng)
@@ -95,43 +89,42 @@ class Simulation:
             return Filled(0, 0, 0, 0)
         if height <= MATURITY + HAND_OUTS:
             outputs = min(max(self.n_tx // (25 * HAND_OUTS), 100), MAX_OUTPUTS - 1)
-            size, undo, fee = hand_out(self.state, self._draft, self._page, self._rng, ripe, outputs)
+            size, undo, fee = hand_out(self.state, self._desk, self._rng, ripe, outputs)
             return Filled(1, size, undo, fee)
         put(self.state, owner, ripe)
         wanted = min(left, _LEAST + below(self._rng, _MOST - _LEAST))
-        return Filled(*fill_block(self.state, self._draft, self._page, self._rng, wanted))
+        bounds = (min(wanted, MAX_BLOCK_TX - 1), _FULL, MAX_WEIGHT)
+        return Filled(*fill_block(self.state, self._desk, self._rng, self._orders, bounds)[:4])
 
     def _finish(self, height: int, prev_hash: bytes, filled: Filled) -> Block:
         """Put the coinbase before the transactions, and the header before all."""
-        page, rows = self._page, filled.n_tx + 1
+        page, rows = self._desk.page, filled.n_tx + 1
         pool = below(self._rng, POOLS)
         template = Template(height, prev_hash, START + height * INTERVAL, self._script(pool), b"/Tadoru %d/" % pool)
         reward = coinbase(template, filled.fees, self._root(page.wtxids, rows))
         page.txids[0] = np.frombuffer(reward.txid, np.uint8)
-        self._keep(height, pool, reward.txid, int(reward.tx.vout[0].nValue))
+        self._keep(height, pool, reward.txid, reward.outputs[0][1])
         start = header(template, self._root(page.txids, rows)) + compact_size(rows) + reward.raw
         undo = compact_size(filled.n_tx) + page.undo[: filled.undo_size].tobytes()
         return Block(start + page.body[: filled.size].tobytes(), undo)
 
     def _root(self, hashes: np.ndarray, n: int) -> bytes:
-        merkle_root(hashes, n, self._tree, self._page.context)
+        merkle_root(hashes, n, self._tree, self._desk.page.pen.context)
         return self._tree[:32].tobytes()
 
     def _script(self, pool: int) -> bytes:
         """Give the locking script of a pool's address, its payload left in the scratch's last 32 bytes."""
-        page, seed = self._page, int(self.state.numbers[SEED])
-        address = int(self.state.wallets.last[pool])
-        payload, out = page.scratch[-32:], np.zeros(64, np.uint8)
-        make_payload(address, seed, page.scratch, page.context, payload)
-        prefix = key_prefix(address, seed, page.scratch)
-        return out[: write_script(address & KIND_MASK, prefix, payload, out, 0)].tobytes()
+        pen, out = self._desk.page.pen, np.zeros(64, np.uint8)
+        address, payload = int(self.state.wallets.last[pool]), pen.scratch[-32:]
+        make_payload(pen, address, payload)
+        return out[: write_locking(pen, address, payload, out, 0)].tobytes()
 
     def _keep(self, height: int, pool: int, txid: bytes, value: int) -> None:
         """Keep a reward until it is ripe."""
         state = self.state
         slot = free_slot(state)
         state.coins.txid[slot] = np.frombuffer(txid, np.uint8)
-        state.coins.payload[slot] = self._page.scratch[-32:]
+        state.coins.payload[slot] = self._desk.page.pen.scratch[-32:]
         state.coins.value[slot] = value
         state.coins.address[slot] = state.wallets.last[pool]
         state.coins.vout[slot] = 0

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from chains.kernels import i64, kernel
-from worlds.fast.draws import below, pick
-from worlds.fast.rates import KIND_STEPS
+from worlds.fast.draws import below, pick, scrambled, share
+from worlds.fast.rates import KIND_STEPS, LOCKTIME_STEPS, NO_LOCKTIME, SEQUENCE_STEPS, VERSION_1_SHARE
 from worlds.ledger.blocks import MATURITY
 
 NOBODY = -1
+FOREIGN = -2  # someone outside, whose address is given as a script
 KIND_BITS = 4
 KIND_MASK = 15
 SERVICES = 256
@@ -32,6 +33,7 @@ class Coins(NamedTuple):
     address: np.ndarray  # int64
     vout: np.ndarray  # int32
     origin: np.ndarray  # int64: height * 2 + coinbase
+    given: np.ndarray  # bool: whether someone outside paid it
     next: np.ndarray  # int32: slot of the wallet's next older coin, or the next free slot
 
 
@@ -44,6 +46,17 @@ class Wallets(NamedTuple):
     last: np.ndarray  # int64: address given out last; a service's main address
     place: np.ndarray  # int32: place in `rich`, or NOBODY
     rich: np.ndarray  # int32: wallets that hold coins, in no order
+
+
+class Credits(NamedTuple):
+    """Coins that people were paid from outside, one entry each."""
+
+    wallet: np.ndarray  # int32
+    address: np.ndarray  # int64
+    txid: np.ndarray  # uint8 (n, 32)
+    vout: np.ndarray  # int32
+    value: np.ndarray  # int64
+    height: np.ndarray  # int64
 
 
 class State(NamedTuple):
@@ -68,6 +81,7 @@ def new_state(n_tx: int, seed: int) -> State:
         address=np.zeros(slots, np.int64),
         vout=np.zeros(slots, np.int32),
         origin=np.zeros(slots, np.int64),
+        given=np.zeros(slots, np.bool_),
         next=np.arange(1, slots + 1, dtype=np.int32),
     )
     wallets = Wallets(
@@ -107,6 +121,16 @@ def new_address(state: State, wallet: int) -> int:
     if wallet >= SERVICES or wallets.last[wallet] == NOBODY:
         wallets.last[wallet] = address
     return i64(address)
+
+
+@kernel
+def program_of(seed: int, wallet: int) -> int:
+    """Give the number of a wallet's program, which follows from the wallet's: a place in `rates.PROGRAMS`."""
+    program = np.array([scrambled(np.uint64(wallet) ^ np.uint64(seed))])
+    version = 0 if share(program) < VERSION_1_SHARE else 1
+    sequence = pick(program, SEQUENCE_STEPS)
+    locktime = pick(program, LOCKTIME_STEPS) if sequence != 0 else NO_LOCKTIME
+    return i64((sequence * 3 + locktime) * 2 + version)
 
 
 @kernel

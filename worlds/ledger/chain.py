@@ -102,6 +102,11 @@ class Chain:
         """Transactions that wait for a block."""
         return len(self._waiting)
 
+    @property
+    def weight_left(self) -> int:
+        """Weight that the next block has beside what waits for it."""
+        return max(0, MAX_WEIGHT - _RESERVED_WEIGHT - sum(tx.weight for tx in self._waiting))
+
     def submit(self, tx: Packed) -> bytes:
         """Let a signed transaction wait for the next block; gives its txid.
 

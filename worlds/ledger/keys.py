@@ -89,6 +89,28 @@ class Address:
         return replace(self, kind=kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An address of somebody whose keys this world does not hold: it can be paid, not spent from here."""
+
+    script: bytes
+    owner: str
+    """Name of the wallet, and of the party."""
+    ticket: int
+    """By which its own side knows it."""
+
+    @property
+    def of(self) -> str:
+        """Entity on whose account it is paid."""
+        return self.owner
+
+    @property
+    def kind(self) -> AddressKind:
+        """How it is locked, as far as others imitate it."""
+        kinds = {0x76: AddressKind.P2PKH, 0xA9: AddressKind.P2SH_P2WPKH, 0x51: AddressKind.P2TR}
+        return kinds.get(self.script[0], AddressKind.P2WPKH)
+
+
 def derive(seed: int, owner: str, number: int) -> bytes:
     """Secret of the `number`-th key of a wallet in the world of this seed, 32 bytes."""
     return hashlib.sha256(f"{seed}/{owner}/{number}".encode()).digest()

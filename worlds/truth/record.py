@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from worlds.deeds import Bulk, Deed, Happened
+from worlds.ledger.keys import Address
 from worlds.town import Shell
 from worlds.truth.tables import TruthWriter
-from worlds.words import Deed, Settled, World
+from worlds.words import World
 
 Row = tuple[Any, ...]
 
@@ -24,35 +26,43 @@ class Record:
     def __init__(self, world: World, truth: TruthWriter) -> None:
         self._world, self._truth = world, truth
         self._seen: set[bytes] = set()
-        self.n_tx = 0
+        self.n_tx = self.n_addresses = self.n_entities = 0
 
-    def __call__(self, height: int, reward: Deed, deeds: Sequence[Deed], booked: Sequence[Settled]) -> None:
+    def __call__(self, block: Happened) -> None:
         """Write one block."""
+        height, reward, deeds, booked, crowd = block
         every = [reward, *deeds]
         self.n_tx += len(every)
-        self._truth.add("address", [row for deed in every for row in self._addresses(deed)])
+        new = [row for deed in every for row in self._addresses(deed)]
+        self.n_addresses += len(new)
+        self._truth.add("address", new)
         self._truth.add("tx", [self._tx(height, deed) for deed in every])
         self._truth.add("input", [row for deed in deeds for row in self._inputs(deed)])
         self._truth.add("output", [row for deed in every for row in self._outputs(deed)])
         paid = [(height, s.payer, s.payee, s.value, d.txid, s.vout) for d in deeds for s in d.paid]
         self._truth.add("payment", [*paid, *((height, s.payer, s.payee, s.value, None, None) for s in booked)])
+        if crowd is not None:
+            self._crowd(crowd)
 
-    @property
-    def n_addresses(self) -> int:
-        """Addresses that were paid."""
-        return len(self._seen)
-
-    @property
-    def n_entities(self) -> int:
-        """Parties."""
-        return len(self._world.entities)
+    def _crowd(self, batch: Bulk) -> None:
+        """Write what the crowd did, which stands in the block behind the others' transactions."""
+        tables = batch.truth()
+        self.n_tx += batch.n_tx
+        self.n_addresses += tables["address"].num_rows
+        self.n_entities += tables["entity"].num_rows
+        for table, rows in tables.items():
+            self._truth.add_batch(table, rows)
 
     def close(self, shells: Sequence[Shell]) -> None:
         """Write who was there: the parties, their wallets, and who was whose front."""
+        if self._world.crowd is not None:
+            last = self._world.crowd.fill(self._world.height, 0)  # no transaction, but who was paid in the last block
+            self._crowd(last)
         world = self._world
         entities = world.entities.values()
         rows = [(e.id, e.name or e.id, e.category, e.jurisdiction, e.service, e.listed_from) for e in entities]
         self._truth.add("entity", rows)
+        self.n_entities += len(rows)
         groups: dict[str, Row] = {}
         for wallet in world.wallets.values():
             row = (wallet.group, wallet.owner.id, wallet.habits.program)
@@ -67,13 +77,14 @@ class Record:
         self._truth.add("shell", fronts)
 
     def _group(self, name: str) -> str:
-        return self._world.wallets[name].group
+        wallet = self._world.wallets.get(name)
+        return wallet.group if wallet else name  # the crowd's are not the world's
 
     def _addresses(self, deed: Deed) -> Iterator[Row]:
         """Rows of the addresses that this transaction pays for the first time."""
         for script, _ in deed.outputs:
             address = self._world.address_of(script)
-            if address is not None and script not in self._seen:
+            if isinstance(address, Address) and script not in self._seen:
                 self._seen.add(script)
                 wallet = self._world.wallets[address.owner]
                 yield script, wallet.group, wallet.owner.id, address.role

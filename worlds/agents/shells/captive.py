@@ -11,6 +11,7 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payee
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.settings import Flavour
@@ -31,7 +32,7 @@ class House:
         """Give the address of its own account."""
         return self.venue.open_account(self.entity)
 
-    def pay(self, to: Address, value: int) -> None:
+    def pay(self, to: Payee, value: int) -> None:
         """Pay with the next batch."""
         self.venue.withdraw(self.entity, to, value)
 

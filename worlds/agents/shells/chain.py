@@ -5,10 +5,10 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour
 from worlds.town import Principal, Town
-from worlds.words import Payment
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Chain:
             row.append(company)
         return row
 
-    def route_out(self, to: Address, value: int) -> list[Payment]:
+    def route_out(self, to: Payee, value: int) -> list[Payment]:
         """Let each company pay the next, and the last one pay; the principal pays the first."""
         dues, due = [], self.town.height
         for company in self.companies:

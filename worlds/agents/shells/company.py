@@ -9,12 +9,12 @@ from random import Random
 from typing import Self
 
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payee, Payment
 from worlds.ledger.chain import Outpoint
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.town import Principal, Shell, Town, Venue
 from worlds.wallet import Wallet
-from worlds.words import Payment
 
 PLACES = ("SG", "HK", "AE", "CY", "VG")
 _FIRST = ("Straits", "Harbour", "Lotus", "Falcon", "Orchid", "Pearl", "Summit", "Jade")
@@ -31,7 +31,7 @@ class Lot:
     due: int
     """Height from which it may."""
     value: int
-    to: Address | None = None
+    to: Payee | None = None
     """None: the principal's, wherever that is by then."""
 
 
@@ -75,7 +75,7 @@ class Company:
         """Draw until when money stays that comes in at height `after`."""
         return after + self.town.blocks_in(self.rng.uniform(self.terms.shortest, self.terms.longest) / _HOURS)
 
-    def fund(self, to: Address, value: int, due: int) -> Payment:
+    def fund(self, to: Payee, value: int, due: int) -> Payment:
         """Take on a payment that is made from height `due` on; gives what the principal is to pay, and where."""
         kept = self._commission(value) + (0 if "principal" in self.given else _FLOAT)
         self.town.world.book(self.principal, self.wallet.owner, kept)
@@ -85,7 +85,7 @@ class Company:
             self.lots.append(Lot(due if part == 0 else self.due(due), rest, to))
         return Payment(self._address("principal"), value + kept, self.principal)
 
-    def route_out(self, to: Address, value: int) -> list[Payment]:
+    def route_out(self, to: Payee, value: int) -> list[Payment]:
         """Take on a payment that goes on as the company's terms say."""
         return [self.fund(to, value, self.due(self.town.height))]
 

@@ -6,11 +6,11 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour
 from worlds.town import Person, Town, Venue
 from worlds.wallet import BTC
-from worlds.words import Payment
 
 _FEWEST, _MOST = 8, 20  # customers
 _SUPPLIERS = 5

@@ -6,10 +6,10 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour
 from worlds.town import Principal, Town
-from worlds.words import Payment
 
 _LATE = 1.5  # days for which partners may still pay the old company
 _WORTH = 20_000  # satoshi
@@ -47,7 +47,7 @@ class Rotating:
         town.fronts.extend(found)
         return found
 
-    def route_out(self, to: Address, value: int) -> list[Payment]:
+    def route_out(self, to: Payee, value: int) -> list[Payment]:
         """Let the newest company take it on."""
         return self.companies[-1].route_out(to, value)
 

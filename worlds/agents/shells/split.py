@@ -6,10 +6,10 @@ from typing import Self
 
 from worlds.agents.shells.company import Company
 from worlds.agents.shells.terms import Terms
+from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour
 from worlds.town import Town
-from worlds.words import Payment
 
 _FEWEST, _MOST = 2, 4
 
@@ -34,7 +34,7 @@ class Split:
         town.fronts.extend(found)
         return found
 
-    def route_out(self, to: Address, value: int) -> list[Payment]:
+    def route_out(self, to: Payee, value: int) -> list[Payment]:
         """Cut the payment into as many as there are companies, of different sizes."""
         cuts = [self.rng.uniform(1, 2) for _ in self.companies]
         values = [int(value * cut / sum(cuts)) for cut in cuts]
