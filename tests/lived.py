@@ -1,6 +1,6 @@
 """A small world that was lived through in memory, with what was meant by every transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Self, TypeVar
@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from worlds.agents import ROSTER, Agent
 from worlds.agents.designated import Designated
 from worlds.agents.shells.company import Company
-from worlds.deeds import Deed, Settled
+from worlds.deeds import Deed, Happened, Settled
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour, Settings, drawn
 from worlds.simulate import live, settled
@@ -35,10 +35,10 @@ class Lived:
         live(lived.town, lived.agents)
         return lived
 
-    def record(self, height: int, _: Deed, deeds: Sequence[Deed], booked: Sequence[Settled]) -> None:
+    def record(self, block: Happened) -> None:
         """Keep what happened."""
-        self.deeds += [(height, deed) for deed in deeds]
-        self.booked += [(height, one) for one in booked]
+        self.deeds += [(block.height, deed) for deed in block.deeds]
+        self.booked += [(block.height, one) for one in block.booked]
 
     def all(self, kind: type[_Kind]) -> list[_Kind]:
         """Give all agents of a kind."""
