@@ -46,8 +46,8 @@ class Mask:
         """XOR `data`, which was read at a file offset, in place."""
         if not any(self.key):
             return
-        shift = offset % XOR_BYTES
-        tile = np.frombuffer((self.key * (_TILE_BYTES // XOR_BYTES + 1))[shift:], np.uint8)[:_TILE_BYTES]
+        shift, size = offset % XOR_BYTES, min(len(data), _TILE_BYTES)  # most reads are headers
+        tile = np.frombuffer((self.key * (size // XOR_BYTES + 2))[shift : shift + size], np.uint8)
         for at in range(0, len(data), _TILE_BYTES):
             part = data[at : at + _TILE_BYTES]
             np.bitwise_xor(part, tile[: len(part)], out=part)
