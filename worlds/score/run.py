@@ -1,4 +1,4 @@
-"""Runs the pipeline blind over worlds, each time in a process that is given nothing but paths; scores what it says."""
+"""Runs the pipeline blind over worlds, each time in a process of its own that is given nothing but paths."""
 
 import os
 import subprocess
@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chains.errors import TadoruError
-from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, shells
-from worlds.score.findings import Findings
-from worlds.score.measure import Scores
-from worlds.truth.tables import Truth
 
-FAMILIES: Final = (clusters, change, coinjoin, deposits, attribution, exposure, shells)
 MODULE: Final = "worlds.score.blind"
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _TAIL: Final = 20  # lines of what a process that failed said last
@@ -58,14 +53,6 @@ class Said:
     """With labels that are complete and right."""
     checkpoints: Mapping[int, Path]
     """With the labels that a user has, as of each height."""
-
-
-def score(truth: Truth, findings: Findings) -> Scores:
-    """Give every figure of every family; the METRICS of each say what they mean."""
-    scores: Scores = {}
-    for family in FAMILIES:
-        scores |= family.score(truth, findings)
-    return scores
 
 
 def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
