@@ -17,7 +17,7 @@ CODE := $(PACKAGES) tests bench docs
 ARGS ?=
 
 .PHONY: help setup dev demo test soak check fix format-check lint types layers spelling coverage docs docs-check \
-	bench serve image lock clean
+	evaluate accuracy bench serve image lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,14 @@ docs: dev ## write the generated pages of docs/ anew
 
 docs-check: dev
 	$(BIN)/python docs/generate.py --check
+
+evaluate: setup ## the check suite: its gates, and the published figures once more
+	$(BIN)/tadoru evaluate --suite check --suite contrary --against heuristics/accuracy.json $(ARGS)
+
+accuracy: dev ## score every suite, and publish the figures: heuristics/accuracy.json, docs/accuracy.md, docs/rules.md
+	$(BIN)/tadoru evaluate --suite all --out .cache/accuracy $(ARGS)
+	cp .cache/accuracy/accuracy.json heuristics/accuracy.json
+	$(BIN)/python docs/generate.py
 
 bench: dev ## the figures of docs/log.md, into bench/results.json
 	$(BIN)/python -m bench $(ARGS)

@@ -86,7 +86,7 @@ def simulate_bitcoin(  # noqa: PLR0913 options of one command
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913 options of one command
     *,
     worlds: Annotated[list[Path] | None, typer.Argument(help="Folders that `tadoru simulate` wrote.")] = None,
     suite: Annotated[
@@ -94,13 +94,17 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for accuracy.json and accuracy.md.")] = None,
     work: Annotated[Path | None, typer.Option(help="Folder to work in, kept (default: a temporary one).")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier accuracy.json: exit code 1 where its figures do not come out again.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worlds at a time.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Score the real pipeline, run blind, against worlds' truth; exit code 1 where a gate of a suite is not kept."""
     from service.commands import evaluate as verb  # noqa: PLC0415
 
-    raise typer.Exit(verb.run(worlds or [], suite or [], verb.Places(out, work), workers, as_json=as_json))
+    places = verb.Places(out, work, against)
+    raise typer.Exit(verb.run(worlds or [], suite or [], places, workers, as_json=as_json))
 
 
 @backfill.command("bitcoin")

@@ -18,6 +18,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^(?:<!-- blocks: ([^\n]*) -->\n)?```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXAMPLE = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"
 BY_CI, HERE = "run by .ci/run", "run by tests/test_readme.py, on the demo's world"
+APART = "run by tests/test_readme.py, in a world of its own"
 
 
 class Block(NamedTuple):
@@ -58,10 +59,23 @@ def _adapted(script: str, story: DemoStory, data: Path, port: int) -> str:
     return script
 
 
+def _run(script: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TADORU_")}
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env={**environment, **settings},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
 def test_every_block_says_who_runs_it() -> None:
     """Each shell block of the README is marked with what runs it."""
-    assert [block.who for block in BLOCKS if block.who not in {BY_CI, HERE}] == []
-    assert {block.who for block in BLOCKS} == {BY_CI, HERE}
+    assert [block.who for block in BLOCKS if block.who not in {BY_CI, HERE, APART}] == []
+    assert {block.who for block in BLOCKS} == {BY_CI, HERE, APART}
 
 
 def test_ci_runs_its_blocks() -> None:
@@ -86,17 +100,27 @@ def test_blocks_do_what_they_say(story: DemoStory, tmp_path: Path) -> None:
     port = _free_port()
     script = "\n".join(block.script for block in BLOCKS if block.who == HERE)
     script = "set -euo pipefail -o monitor\n" + _adapted(script, story, tmp_path / "data", port)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TADORU_")}
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        # A machine that runs tests is busy: the answer is what is tested here, not its speed.
-        env={**environment, "TADORU_PORT": str(port), "TADORU_TIMEOUT_MS": "10000"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    # A machine that runs tests is busy: the answer is what is tested here, not its speed.
+    done = _run(script, tmp_path, TADORU_PORT=str(port), TADORU_TIMEOUT_MS="10000")
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert '"decision":"allow"' in done.stdout.replace('": "', '":"')
+
+
+def test_a_newcomer_gets_the_table_of_accuracy(tmp_path: Path) -> None:
+    """The commands of the accuracy paragraph, word for word but for smaller figures, print and write the table."""
+    script = "set -euo pipefail\n" + "\n".join(block.script for block in BLOCKS if block.who == APART)
+    places = {
+        "$PWD/.venv/bin": str(Path(sys.executable).parent),
+        "/srv/tadoru-simulated": str(tmp_path / "data"),
+        "/srv/world": str(tmp_path / "world"),
+        "--blocks 420 --people 90": "--blocks 200 --people 30",
+    }
+    for reader, here in places.items():
+        assert reader in script
+        script = script.replace(reader, here)
+    done = _run(script, tmp_path)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "T0 clusters" in done.stdout
+    assert (tmp_path / "world" / "accuracy" / "accuracy.md").read_text(encoding="utf-8").startswith("# Accuracy")

@@ -317,13 +317,13 @@ def test_everyone_and_every_address_is_told_once(story: Story, truth: dict[str, 
 
 
 def test_services_and_people_are_told_apart(truth: dict[str, list[Row]]) -> None:
-    """Services pool their customers' coins and have a category of that kind; everyone else is a person."""
+    """Services have a category of that kind, everyone else is a person; none of them is known to the public."""
     for row in truth["entity"]:
-        assert row["service"] == row["entity"].startswith("crowd-service-")
+        assert not row["service"]
         assert row["category"] in CATEGORIES
-        assert (row["category"] == "person") == (not row["service"])
+        assert (row["category"] == "person") == (not row["entity"].startswith("crowd-service-"))
         assert (row["name"], row["jurisdiction"], row["listed_from"]) == (row["entity"], "", None)
-    assert Counter(r["category"] for r in truth["entity"] if r["service"]).keys() == {
+    assert Counter(r["category"] for r in truth["entity"] if r["category"] != "person").keys() == {
         "exchange",
         "payment_processor",
         "marketplace",

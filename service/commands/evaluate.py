@@ -21,7 +21,7 @@ from worlds.score.bars import headline
 from worlds.score.evaluate import Measured, Task, measure_all
 from worlds.score.page import to_markdown
 from worlds.score.realdata import check_real
-from worlds.score.report import LABELS, Report, Result
+from worlds.score.report import LABELS, Report, Result, differences
 from worlds.score.suites import SUITES, Suite
 from worlds.score.summary import summarise
 
@@ -38,11 +38,14 @@ class Places:
     """Folder for accuracy.json and accuracy.md; None to print only."""
     work: Path | None
     """Kept, and used again; None for a temporary folder."""
+    against: Path | None = None
+    """An earlier accuracy.json, whose figures are to come out again."""
 
 
 def run(worlds: Sequence[Path], names: Sequence[str], places: Places, workers: int, *, as_json: bool) -> Exit:
-    """Evaluate worlds or suites; NO where a gate is not kept."""
+    """Evaluate worlds or suites; NO where a gate is not kept, or where published figures do not come out again."""
     suites = _chosen(names)
+    published = None if places.against is None else Report.from_json(places.against.read_text(encoding="utf-8"))
     if bool(worlds) == bool(suites):
         raise UsageError("name worlds (folders of tadoru simulate) or suites (--suite), one or the other")
     with _workplace(places.work) as work, progress("worlds") as shown:
@@ -60,6 +63,7 @@ def run(worlds: Sequence[Path], names: Sequence[str], places: Places, workers: i
         (places.out / "accuracy.json").write_text(report.to_json(), encoding="utf-8")
         (places.out / "accuracy.md").write_text(to_markdown(report), encoding="utf-8")
     broken = [line for suite, result in zip(suites, results, strict=False) for line in _broken(suite, result)]
+    broken += [] if published is None else differences(report, published)
     _tell(report, broken, places, as_json=as_json)
     return Exit.NO if broken else Exit.OK
 
@@ -129,7 +133,7 @@ def _broken(suite: Suite, result: Result) -> list[str]:
         mean = None if found is None else found.mean
         if not gate.passes(mean):
             bound = f"at least {gate.at_least:g}" if gate.at_least is not None else f"at most {gate.at_most:g}"
-            lines.append(f"{suite.name}: {gate.score} ({gate.labels} labels) is {mean}, should be {bound}")
+            lines.append(f"{suite.name}: {gate.score} ({gate.labels} labels) is {mean}, its gate is {bound}")
     return lines
 
 
@@ -147,4 +151,4 @@ def _tell(report: Report, broken: Sequence[str], places: Places, *, as_json: boo
         "headline": [row._asdict() for row in rows],
         "broken": list(broken),
     }
-    console.answer(content, [*written, *(f"gate not kept: {line}" for line in broken)])
+    console.answer(content, [*written, *broken])

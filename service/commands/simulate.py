@@ -34,7 +34,7 @@ def run(out: Path, asked: Settings, agents: str, *, as_json: bool) -> None:
         {"world": str(out), **asdict(told)},
         [
             (
-                f"{told.n_tx:,} transactions in {told.blocks:,} blocks, {told.addresses:,} addresses of "
+                f"{told.n_tx:,} transactions in {told.blocks:,} blocks after genesis, {told.addresses:,} addresses of "
                 f"{told.entities:,} parties ({told.flavour}, seed {told.seed})"
             ),
             f"  {out / 'node'}       a Bitcoin Core data directory (regtest)",

@@ -125,7 +125,8 @@ def _entity(rows: Rows) -> dict[str, pa.Array]:
         "name": names,
         "category": _chosen(np.where(service, places[wallets % len(places)], len(categories) - 1), categories),
         "jurisdiction": _chosen(np.zeros(len(wallets), np.int32), [""]),
-        "service": pa.array(service),
+        # Nobody knows the crowd's services: trails pass through them, and a large world's labels stay few.
+        "service": pa.array(np.zeros(len(wallets), np.bool_)),
         "listed_from": pa.nulls(len(wallets), pa.int64()),
     }
 

@@ -7,6 +7,7 @@ same bytes.
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -16,6 +17,7 @@ from worlds.score.summary import Summary
 
 SCHEMA: Final = 1
 DIGITS: Final = 6
+_SAME: Final = 2e-6  # two figures that differ by no more are the same, rounded here and there
 LABELS: Final = ("disclosed", "perfect")
 """What the pipeline was given: the labels that a user has, or such as are complete and right."""
 
@@ -81,6 +83,25 @@ class Report:
             return cls(results, tuple(RealBlock(**one) for one in content["real"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ReportError(f"this is no report of an evaluation ({error!r}): evaluate again") from error
+
+
+def differences(report: Report, published: Report) -> list[str]:
+    """Say where a report's figures are not the published ones, suite by suite; what the other lacks is no difference.
+
+    Rounding aside, the same software gives the same figures on every machine.
+    """
+    earlier = {one.suite: one for one in published.results}
+    pairs = [(one, earlier[one.suite]) for one in report.results if one.suite in earlier]
+    return [line for now, then in pairs for labels in LABELS for line in _changes(now, then, labels)]
+
+
+def _changes(now: Result, then: Result, labels: str) -> Iterator[str]:
+    for name in sorted({*now.figures[labels], *then.figures[labels]}):
+        means = [
+            None if found is None else found.mean for found in (now.figure(labels, name), then.figure(labels, name))
+        ]
+        if None in means or not math.isclose(*means, rel_tol=0, abs_tol=_SAME):  # type: ignore[arg-type]
+            yield f"{now.suite}: {name} ({labels} labels) is {means[0]}, published is {means[1]}"
 
 
 def _result(content: dict[str, Any]) -> Result:
