@@ -15,8 +15,8 @@ from typing import Any
 import typer.main
 
 from chains.bitcoin.tables import TABLES, ScriptType, Sighash, WitnessKind
-from heuristics.accuracy import error
-from heuristics.rules import RULES
+from heuristics.accuracy import precision
+from heuristics.rules import RULES, Rule
 from service.api.app import create_app
 from service.api.guard import OPEN_PATHS, scope_needed
 from service.cli import app as command_line
@@ -185,7 +185,7 @@ def rules() -> str:
     rows = (
         (
             each.id, code(each.label), each.tier, each.chain, f"{each.confidence} %",
-            "not yet" if error(each) is None else f"{error(each):.2%}", each.source, each.failure_modes,
+            measured(each), each.source, each.failure_modes,
         )
         for each in RULES
     )  # fmt: skip
@@ -193,10 +193,21 @@ def rules() -> str:
         "Rules",
         "What each rule claims, how surely, on whose word and how it fails. T0 rules claim common ownership; a veto "
         "keeps the inputs of a multi-party transaction apart. An index is built anew when a rule's version changes. "
-        "A measured error is the share of a rule's statements that were wrong in simulated worlds that nothing was "
-        "tuned on ([accuracy](accuracy.md)); the sources' own figures stand beside it.",
+        "A measured error is the share of a rule's statements that were wrong, mean over the simulated worlds of the "
+        "suite named ([accuracy](accuracy.md)): of a veto, verdicts on transactions of another kind than those it is "
+        "meant for; of `cospend`, pairs of addresses in one T0 cluster whose keys two holders have. The sources' own "
+        "figures stand beside it.",
         table(heads, rows),
     )
+
+
+def measured(rule: Rule) -> str:
+    """Return a rule's measured error, and in how many worlds of which suite it was measured."""
+    found = precision(rule)
+    if found is None:
+        return "not yet"
+    worlds = f"{found.worlds} world{'s' if found.worlds > 1 else ''}"
+    return f"{1 - found.mean:.2%} ({worlds} of `{found.suite}`)"
 
 
 # -- command line -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ docs/accuracy.md, which is made from the same file.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,7 +14,7 @@ from typing import Any, Final
 from heuristics.rules import Rule
 
 JUDGED_ON: Final = "held-out"
-"""The suite that decides: no threshold was chosen on it."""
+"""The suite that decides, as no threshold was chosen on it; where it was not run, the first that was."""
 LABELS: Final = "disclosed"
 """With the labels that a user has."""
 
@@ -23,6 +24,7 @@ class Figure:
     """One score of a rule over the worlds of one suite."""
 
     suite: str
+    labels: str
     score: str
     worlds: int
     mean: float
@@ -48,14 +50,29 @@ def figures(rule: Rule) -> list[Figure]:
     for result in published()["results"]:
         told = result["figures"][LABELS]
         found += [
-            Figure(result["suite"], name, told[name]["n"], told[name]["mean"], told[name].get("sd"))
+            Figure(result["suite"], LABELS, name, told[name]["n"], told[name]["mean"], told[name].get("sd"))
             for name in rule.scores
             if name in told
         ]
     return found
 
 
+def decides(suites: Iterable[str]) -> str | None:
+    """Choose the suite whose figures decide; None where there is none."""
+    names = list(suites)
+    return JUDGED_ON if JUDGED_ON in names else next(iter(names), None)
+
+
+def precision(rule: Rule) -> Figure | None:
+    """Give the share of a rule's statements that were right, on the suite that decides; None where it is not known.
+
+    It is the first of the rule's scores: `Rule.scores` says of which statements.
+    """
+    suite = decides(result["suite"] for result in published()["results"])
+    return next((one for one in figures(rule) if one.suite == suite and one.score == rule.scores[0]), None)
+
+
 def error(rule: Rule) -> float | None:
-    """Share of a rule's statements that were wrong: one less its precision, on the suite that decides."""
-    precision = rule.scores[0] if rule.scores else None
-    return next((1 - f.mean for f in figures(rule) if f.score == precision and f.suite == JUDGED_ON), None)
+    """Share of a rule's statements that were wrong: one less its precision."""
+    found = precision(rule)
+    return None if found is None else 1 - found.mean

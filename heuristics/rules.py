@@ -12,7 +12,9 @@ from typing import Final
 class Rule:
     """One heuristic; `confidence` is percent.
 
-    `scores` names the figures of an evaluation that speak of it, its precision first; `heuristics.accuracy` has them.
+    `scores` names the figures of an evaluation that speak of it; `heuristics.accuracy` has them. The first is its
+    precision: of a veto, the share of its verdicts that are of a kind it is meant for; of co-spending, the share of
+    pairs of addresses in one T0 cluster whose keys one holder has.
     """
 
     id: int
@@ -50,43 +52,43 @@ COINJOIN_SHAPE: Final = Rule(
     10, "coinjoin_shape", 1, "veto", "bitcoin", 40,
     "BlockSci isCoinjoin (Kalodner et al. 2020), without the subset-sum search",
     "fires on payments of two equal amounts with change; sees no unequal-output CoinJoin",
-    ("coinjoin.precision_multi_party[coinjoin_shape]", "coinjoin.precision[coinjoin_shape]"),
+    ("coinjoin.precision[coinjoin_shape]", "coinjoin.precision_multi_party[coinjoin_shape]"),
 )  # fmt: skip
 JOINMARKET: Final = Rule(
     11, "joinmarket", 1, "veto", "bitcoin", 49,
     "GraphSense's JoinMarket rule as published after its 2025 revision (precision 86.8 % against am-i-exposed)",
     "equal-amount batch payouts of exchanges and treasuries",
-    ("coinjoin.precision_multi_party[joinmarket]", "coinjoin.precision[joinmarket]", "coinjoin.recall[joinmarket]"),
+    ("coinjoin.precision[joinmarket]", "coinjoin.precision_multi_party[joinmarket]", "coinjoin.recall[joinmarket]"),
 )  # fmt: skip
 WASABI1: Final = Rule(
     12, "wasabi1", 1, "veto", "bitcoin", 70,
     "Wasabi 1.0 rounds of 0.1 BTC: Stuetz et al. 2022 (> 99 %), GraphSense",
     "equal splits of a treasury into 0.1 BTC coins",
-    ("coinjoin.precision_multi_party[wasabi1]", "coinjoin.precision[wasabi1]", "coinjoin.recall[wasabi1]"),
+    ("coinjoin.precision[wasabi1]", "coinjoin.precision_multi_party[wasabi1]", "coinjoin.recall[wasabi1]"),
 )  # fmt: skip
 WASABI11: Final = Rule(
     13, "wasabi11", 1, "veto", "bitcoin", 60,
     "Wasabi 1.1 levels of 0.1 BTC times a power of two: GraphSense",
     "batches of round amounts",
-    ("coinjoin.precision_multi_party[wasabi11]", "coinjoin.precision[wasabi11]"),
+    ("coinjoin.precision[wasabi11]", "coinjoin.precision_multi_party[wasabi11]"),
 )  # fmt: skip
 WABISABI: Final = Rule(
     14, "wabisabi", 1, "veto", "bitcoin", 60,
     "Wasabi 2 (WabiSabi) rounds: GraphSense (precision 99.8 % against am-i-exposed); Dumplings",
     "exchange batches with several repeated amounts and twenty or more inputs",
-    ("coinjoin.precision_multi_party[wabisabi]", "coinjoin.precision[wabisabi]", "coinjoin.recall[wabisabi]"),
+    ("coinjoin.precision[wabisabi]", "coinjoin.precision_multi_party[wabisabi]", "coinjoin.recall[wabisabi]"),
 )  # fmt: skip
 WHIRLPOOL: Final = Rule(
     15, "whirlpool", 1, "veto", "bitcoin", 60,
     "Samourai Whirlpool mixes: five to eight equal outputs of a pool's size; Stuetz et al. 2022 (> 99 %)",
     "none known; remix lineage is not checked yet",
-    ("coinjoin.precision_multi_party[whirlpool]", "coinjoin.precision[whirlpool]", "coinjoin.recall[whirlpool]"),
+    ("coinjoin.precision[whirlpool]", "coinjoin.precision_multi_party[whirlpool]", "coinjoin.recall[whirlpool]"),
 )  # fmt: skip
 PSBT_SWAP: Final = Rule(
     20, "psbt_swap", 1, "veto", "bitcoin", 55,
     "an input signed SINGLE|ANYONECANPAY lets others complete the transaction: BIP 174 marketplaces",
     "one owner who signs so for himself; a trade signed ALL is not seen",
-    ("coinjoin.precision_multi_party[psbt_swap]", "coinjoin.precision[psbt_swap]", "coinjoin.recall[swap]"),
+    ("coinjoin.precision[psbt_swap]", "coinjoin.precision_multi_party[psbt_swap]", "coinjoin.recall[swap]"),
 )  # fmt: skip
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chains.errors import AddressError
 from chains.ids import tx_key
@@ -16,6 +16,9 @@ from service.reading import read_txid
 from service.screening import locate
 from store.formats.taxonomy import CATEGORIES
 from store.reader import Cursor, Entity, Listing
+
+if TYPE_CHECKING:
+    from worlds.score.bars import Judgement
 
 HITS = 20
 
@@ -35,7 +38,7 @@ def categories() -> list[Json]:
 @cache
 def methods() -> Json:
     """Return every rule with its failure modes and measured error, and the evaluation behind them."""
-    from worlds.score.bars import headline  # noqa: PLC0415 brings SciPy along, and is rarely asked for
+    from worlds.score.bars import judgements  # noqa: PLC0415 brings SciPy along, and is rarely asked for
     from worlds.score.report import Report  # noqa: PLC0415
 
     report = Report.from_json(accuracy.text())
@@ -43,8 +46,30 @@ def methods() -> Json:
         {"suite": r.suite, "seeds": list(r.seeds), "settings": r.settings, "commit": r.commit, "date": r.date}
         for r in report.results
     ]
-    bars = [row._asdict() for row in headline(report.results)]
+    bars = [_bar(row) for row in judgements(report.results)]
     return {"items": _rules(), "evaluations": evaluations, "bars": bars}
+
+
+def _bar(row: "Judgement") -> Json:
+    bar, figures = row.bar, {"disclosed": row.disclosed, "perfect": row.perfect}
+    return {
+        "what": bar.what,
+        "score": bar.score,
+        "at_least": _plain(bar.at_least),
+        "at_most": _plain(bar.at_most),
+        "labels": bar.labels,
+        "in_every_world": bar.in_every_world,
+        "suite": row.suite,
+        **{
+            labels: _figure(accuracy.Figure(row.suite, labels, bar.score, one.n, one.mean, one.sd)) if one else None
+            for labels, one in figures.items()
+        },
+        "verdict": row.verdict,
+    }
+
+
+def _plain(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
 
 
 def _rules() -> list[Json]:
@@ -59,15 +84,21 @@ def _rules() -> list[Json]:
             "source": rule.source,
             "failure_modes": rule.failure_modes,
             "measured_error": _digits(accuracy.error(rule)),
+            "measured_from": _measured(accuracy.precision(rule)),
             "measured": [_figure(one) for one in accuracy.figures(rule)],
         }
         for rule in RULES
     ]
 
 
+def _measured(one: accuracy.Figure | None) -> Json | None:
+    return None if one is None else _figure(one)
+
+
 def _figure(one: accuracy.Figure) -> Json:
     return {
         "suite": one.suite,
+        "labels": one.labels,
         "score": one.score,
         "worlds": one.worlds,
         "mean": _digits(one.mean),

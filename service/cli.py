@@ -97,13 +97,16 @@ def evaluate(  # noqa: PLR0913 options of one command
     against: Annotated[
         Path | None, typer.Option(help="An earlier accuracy.json: exit code 1 where its figures do not come out again.")
     ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder of real blocks: the report then has the rules' verdicts on them too.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worlds at a time.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Score the real pipeline, run blind, against worlds' truth; exit code 1 where a gate of a suite is not kept."""
     from service.commands import evaluate as verb  # noqa: PLC0415
 
-    places = verb.Places(out, work, against)
+    places = verb.Places(out, work, against, real)
     raise typer.Exit(verb.run(worlds or [], suite or [], places, workers, as_json=as_json))
 
 

@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from worlds.agents import ROSTER, Agent
 from worlds.agents.designated import Designated
-from worlds.agents.shells.company import Company
+from worlds.business.company import Company
 from worlds.deeds import Deed, Happened, Settled
 from worlds.ledger.keys import Address
 from worlds.settings import Flavour, Settings, drawn
@@ -73,7 +73,7 @@ class Lived:
         """Addresses and values of a transaction's outputs that are not change, with their numbers."""
         for n, (script, value) in enumerate(deed.outputs):
             address = self.town.world.address_of(script)
-            if address is not None and n not in deed.change:
+            if isinstance(address, Address) and n not in deed.change:
                 yield address, value, n
 
     def settled(self) -> Iterator[tuple[int, Deed, Settled]]:

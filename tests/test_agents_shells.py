@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.lived import KINDS, Lived, inhabited, world
+from worlds.agents import NEEDS, ROSTER, with_needs
 from worlds.agents.custodian import Custodian
 from worlds.agents.designated import Designated
 from worlds.agents.shells.captive import Captive
@@ -117,6 +118,10 @@ def test_what_goes_in_comes_out_less_the_commission(flavour: Flavour) -> None:
                     balance += value
                 if signed and not (n in told and told[n].payer == owner):
                     balance -= value
+        last = [
+            coin for at, coin in company.wallet.coins.items() if at not in company.seen
+        ]  # it sees them a block later
+        balance -= sum(coin.value for coin in last if coin.address.script in company.tills)
         assert balance == kept[owner]
     assert sum(kept[c.wallet.owner.id] > 0 for c in companies) > 8
 
@@ -124,12 +129,12 @@ def test_what_goes_in_comes_out_less_the_commission(flavour: Flavour) -> None:
 @pytest.mark.parametrize(
     ("flavour", "types"),
     [
-        (Flavour.TUNE, {"static", "chain", "rotating", "mixed"}),
-        (Flavour.HELD_OUT, {"static", "chain", "rotating", "mixed", "slow", "split", "nested"}),
+        (Flavour.TUNE, {"static", "chain", "rotating", "mixed", "captive"}),
+        (Flavour.HELD_OUT, {"static", "chain", "rotating", "mixed", "captive", "slow", "split", "nested"}),
     ],
 )
 def test_types_of_front_by_flavour(flavour: Flavour, types: set[str]) -> None:
-    """Worlds for tuning have four types of front; worlds that are held out have all seven."""
+    """Worlds for tuning have five types of front; worlds that are held out have all eight."""
     lived = world(flavour)
     assert set(lived.shells.values()) == types
     assert all(lived.town.world.entities[e].category == "shell" for e in lived.shells)
@@ -344,13 +349,21 @@ def test_same_seed_same_transactions() -> None:
 
 
 def test_nobody_is_designated_where_there_is_nobody_to_deal_with() -> None:
-    """Without Japanese exchanges or people there is no designated exchange, and without it there are no fronts."""
+    """Without people there is no designated exchange, and without it there are no fronts."""
     fronts = tuple(k for k in KINDS if k.endswith(" shell"))
-    for kinds in (("pool", "designated", *fronts), ("pool", "people", "designated", *fronts), ("exchange", *fronts)):
-        town, agents = settled(drawn(Settings(1, 200, people=5, signed=False, agents=kinds)))
-        assert not town.principals
-        assert not town.shells
-        assert not any(isinstance(a, Designated | Chain | Captive) for a in agents)
+    town, agents = settled(drawn(Settings(1, 200, people=0, signed=False, agents=("designated", *fronts))))
+    assert not town.principals
+    assert not town.shells
+    assert not any(isinstance(a, Designated | Chain | Captive) for a in agents)
+
+
+@pytest.mark.parametrize("kind", sorted(NEEDS))
+def test_a_kind_that_is_asked_for_alone_brings_those_that_it_needs(kind: str) -> None:
+    """Whoever lives in some world moves in there when asked for alone, beside the parties that it needs."""
+    flavour = Flavour.CONTRARY if kind.startswith("contrary") else Flavour.HELD_OUT
+    _, agents = settled(drawn(Settings(1, 200, people=60, flavour=flavour, signed=False, agents=(kind,))))
+    assert any(isinstance(a, ROSTER[kind]) for a in agents)
+    assert {type(a) for a in agents} <= {ROSTER[k] for k in with_needs((kind, "pool"))}
 
 
 def test_without_fronts_everything_stays_direct() -> None:

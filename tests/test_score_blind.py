@@ -154,7 +154,7 @@ def test_the_blind_process_knows_no_truth(world: Path, tmp_path: Path) -> None:
     code = "import sys; from worlds.score.blind import main; main(sys.argv[1:]); print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
     modules = {name for name in done.stdout.split() if name.split(".")[0] in {"worlds", "service", "tests"}}
-    parts = {f"worlds.score.{name}" for name in ("attributed", "blind", "findings", "scripts", "statements")}
+    parts = {f"worlds.score.{name}" for name in ("attributed", "blind", "findings", "looks", "scripts", "statements")}
     assert modules == {"worlds", "worlds.score", *parts}
 
 

@@ -67,6 +67,16 @@ def test_every_coinjoin_kind_has_a_right_rule() -> None:
     assert set(coinjoin.RIGHT) <= set(MULTI_PARTY_KINDS)
 
 
+def test_a_pools_first_mix_is_whirlpools_too() -> None:
+    """Nobody in it is remixed; the rule that fires all the same is right."""
+    story = Story()
+    story.tx("first", "alice/1 bob/1", [("alice/2", 90), ("bob/2", 90)], kind="whirlpool_first")
+    scores = scored(story, said(coinjoin={"first": ("whirlpool@1", 60)}))
+    assert scores["coinjoin.precision[whirlpool]"] == 1.0
+    assert scores["coinjoin.recall_right_rule[whirlpool_first]"] == 1.0
+    assert scores["coinjoin.absorbing_recall"] == 1.0
+
+
 def test_precision_per_rule() -> None:
     """A verdict by the wrong rule is still right about there being several parties."""
     story = mixes()
@@ -86,12 +96,21 @@ def test_precision_per_rule() -> None:
     assert scores["coinjoin.all_precision"] == 3 / 4
 
 
+def test_the_shape_alone_names_no_scheme() -> None:
+    """Of any CoinJoin it is right, though it is not the rule that is meant for it."""
+    scores = scored(mixes(), said(coinjoin={"wabisabi 0": ("coinjoin_shape@1", 40), "swap": ("coinjoin_shape@1", 40)}))
+    assert scores["coinjoin.precision[coinjoin_shape]"] == 1 / 2
+    assert scores["coinjoin.recall_right_rule[wabisabi]"] == 0.0
+
+
 def test_false_positives_by_victim() -> None:
-    """Who is taken for a CoinJoin: batch payouts of ten outputs and more, all with one owner, and each kind."""
+    """Who is taken for a CoinJoin: one owner's transactions of ten outputs and more, whatever their kind, and each."""
     story = Story()
     wide = [(f"customer{n}/1", 10) for n in range(10)]
     for n in range(3):
         story.tx(f"wide {n}", "kraken/1 kraken/2", wide, kind="batch")
+    story.tx("split", "kraken/1", wide, kind="split")
+    story.tx("several", "kraken/1 bob/9", wide, kind="batch")
     story.tx("narrow", "kraken/1", wide[:9], kind="batch")
     story.tx("payment", "alice/1", [("bob/1", 50), ("alice/2", 40, True)])
     verdicts = {
@@ -101,12 +120,15 @@ def test_false_positives_by_victim() -> None:
         "payment": ("coinjoin_shape@1", 40),
     }
     scores = scored(story, said(coinjoin=verdicts))
-    assert scores["coinjoin.batches"] == 3.0
-    assert scores["coinjoin.false_on_batches"] == 2 / 3
-    assert scores["coinjoin.false_on_batches_absorbing"] == 1 / 3
-    assert scores["coinjoin.single_owner"] == 5.0
-    assert scores["coinjoin.false"] == 4 / 5
-    assert scores["coinjoin.false_absorbing"] == 1 / 5
+    assert scores["coinjoin.batches"] == 4.0
+    assert scores["coinjoin.false_on_batches"] == 2 / 4
+    assert scores["coinjoin.false_on_batches_absorbing"] == 1 / 4
+    assert scores["coinjoin.batches[batch]"] == 3.0
+    assert scores["coinjoin.false_on_batches[batch]"] == 2 / 3
+    assert scores["coinjoin.false_on_batches[split]"] == 0.0
+    assert scores["coinjoin.single_owner"] == 6.0
+    assert scores["coinjoin.false"] == 4 / 6
+    assert scores["coinjoin.false_absorbing"] == 1 / 6
     assert scores["coinjoin.false_by_kind[batch]"] == 3 / 4
     assert scores["coinjoin.false_absorbing_by_kind[batch]"] == 1 / 4
     assert scores["coinjoin.false_by_kind[pay]"] == 1.0

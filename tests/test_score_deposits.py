@@ -1,11 +1,14 @@
 """Deposit address scores: called what they are, and whose."""
 
+from dataclasses import replace
+
+import pyarrow as pa
 import pytest
 
 from tests.truths import Story, said
 from worlds.score import deposits
 from worlds.score.findings import Findings
-from worlds.score.measure import Scores
+from worlds.score.measure import Scores, base
 
 
 def exchanges() -> Story:
@@ -23,7 +26,7 @@ def exchanges() -> Story:
 def scored(story: Story, found: Findings) -> Scores:
     """The scores, whose names are those of METRICS."""
     scores = deposits.score(story.truth(), found)
-    assert set(scores) == set(deposits.METRICS)
+    assert {base(name) for name in scores} == {base(name) for name in deposits.METRICS}
     return scores
 
 
@@ -37,12 +40,10 @@ def test_by_hand() -> None:
         ("alice/1", "bitso", 75),
     ]
     assert scored(exchanges(), said(deposit=calls)) == {
-        "deposits.issued": 6.0,
         "deposits.paid": 5.0,
         "deposits.called": 5.0,
         "deposits.precision": 2 / 5,
         "deposits.precision_owner": 3 / 5,
-        "deposits.recall": 2 / 6,
         "deposits.recall_paid": 2 / 5,
         "deposits.recall_any": 3 / 5,
         "deposits.recall_macro": pytest.approx((2 / 3 + 0) / 2),
@@ -81,7 +82,6 @@ def test_no_rule_no_figures() -> None:
     """Where nothing is called a deposit address, only the truth is counted."""
     scores = scored(exchanges(), said())
     assert {name: value for name, value in scores.items() if value is not None} == {
-        "deposits.issued": 6.0,
         "deposits.paid": 5.0,
         "deposits.called": 0.0,
     }
@@ -93,6 +93,36 @@ def test_no_deposit_addresses() -> None:
     story.fund("alice/1")
     scores = scored(story, said(deposit=[("alice/1", "kraken", 75)]))
     assert scores["deposits.precision"] == 0.0
-    assert scores["deposits.recall"] is None
+    assert scores["deposits.recall_paid"] is None
     assert scores["deposits.recall_macro"] is None
     assert scores["deposits.f1"] is None
+
+
+def test_other_services_stand_apart() -> None:
+    """A payment processor's deposit addresses are no exchange's: neither recall nor precision of exchanges has them."""
+    story = exchanges()
+    story.entity("till", "payment_processor", service=True)
+    story.address("till/1", role="deposit")
+    story.address("till/2", role="deposit")
+    story.fund("till/1", "till/2")
+    calls = [("kraken/1", "kraken", 75), ("till/1", "till", 75), ("till/2", "kraken", 75)]
+    scores = scored(story, said(deposit=calls))
+    assert scores["deposits.paid"] == 5.0
+    assert scores["deposits.precision"] == 1 / 2
+    assert scores["deposits.recall_paid"] == 1 / 5
+    assert scores["deposits.paid[payment_processor]"] == 2.0
+    assert scores["deposits.called[payment_processor]"] == 1.0
+    assert scores["deposits.precision[payment_processor]"] == 1.0
+    assert scores["deposits.recall_paid[payment_processor]"] == 1 / 2
+    assert scores["deposits.recall_any[payment_processor]"] == 1.0
+
+
+def test_a_listed_exchange_is_an_exchange() -> None:
+    """Named by its number on the list, it is the party whose addresses the list gives."""
+    found = said(deposit=[("kraken/1", "ofac_sdn-7", 75)])
+    row = (b"kraken/1", "ofac_sdn-7", "sanctioned_entity", 100, "listed_address")
+    schema = found.attribution.schema
+    listed = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True))], schema=schema)
+    scores = scored(exchanges(), replace(found, attribution=listed))
+    assert scores["deposits.precision"] == 1.0
+    assert scores["deposits.recall_paid"] == 1 / 5

@@ -1,6 +1,7 @@
 """Exposure scores: distances between shares, wrong decisions at a threshold, and whose wallet it is."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from worlds.score import exposure
 from worlds.score.findings import Findings
 from worlds.score.measure import base
-from worlds.truth.tables import DIRECTIONS, SCHEMAS
+from worlds.truth.tables import DIRECTIONS, SCHEMAS, TRUTHS
 
 Part = tuple[str, str, float]
 """Entity, category, share."""
@@ -33,12 +34,12 @@ def table(schema: pa.Schema, rows: list[Any]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
 
-def world(matrix: list[Any], owners: list[tuple[str, str, str, int | None]] | None = None) -> Any:
+def world(matrix: list[Any], owners: Sequence[tuple[str, str, str, int | None]] = ()) -> Any:
     """A truth: a matrix, and per wallet who holds its keys, whose business it serves, and since when that is listed."""
-    owners = owners or []
     addresses = [[w.encode(), w, of, "receive"] for w, _, of, _ in owners]
     holders = {holder for _, holder, of, _ in owners if holder != of}
-    entities = [[of, of, "person", "", False, listed] for _, _, of, listed in owners]
+    served = {of: listed for _, _, of, listed in owners}
+    entities = [[of, of, "person", "", False, listed] for of, listed in served.items()]
     entities += [[holder, holder, "person", "", False, None] for holder in sorted(holders)]
     return SimpleNamespace(
         matrix=table(SCHEMAS["matrix"], matrix),
@@ -86,6 +87,27 @@ def test_private_persons_and_coins_held_have_one_name() -> None:
     matrix = true("w", [("p", "person", 0.7), ("", "unspent", 0.3)], "sent", "intent")
     scores = exposure.score(world(matrix), said(told("w", [("", "unattributed", 0.7), ("", "held", 0.3)], "sent")))
     assert scores["exposure.max_entity_error[intent,sent]"] == pytest.approx(0)
+
+
+def test_parties_that_no_label_can_name_are_unattributed() -> None:
+    """Whatever its category: a shop that is no service is nobody's share, in the truth and where it is told."""
+    owners = [("w", "alice", "alice", None), ("v", "shop", "shop", None)]
+    matrix = [row for t in TRUTHS for row in true("w", [("shop", "marketplace", 0.7), ("", "mined", 0.3)], truth=t)]
+    scores = exposure.score(world(matrix, owners), said(told("w", [("", "mined", 0.3)])))
+    named = exposure.score(world(matrix, owners), said(told("w", [("", "mined", 0.3), ("shop", "other_kind", 0.7)])))
+    for truth in TRUTHS:
+        assert scores[f"exposure.max_entity_error[{truth}]"] == pytest.approx(0)
+        assert named[f"exposure.max_entity_error[{truth}]"] == pytest.approx(0)
+
+
+def test_a_party_counts_once_by_intent() -> None:
+    """Its wallets have one truth by intent: one of them is asked about. By convention each wallet has its own."""
+    owners = [("w1", "alice", "alice", None), ("w2", "alice", "alice", None), ("b", "bob", "bob", None)]
+    matrix = [row for w, *_ in owners for t in TRUTHS for row in true(w, [("a", "exchange", 1.0)], truth=t)]
+    scores = exposure.score(world(matrix, owners), said(told("w1", [("a", "exchange", 1.0)])))
+    assert scores["exposure.wallets[convention]"] == 3
+    assert scores["exposure.wallets[intent]"] == 2
+    assert scores["exposure.mean_error[intent]"] == pytest.approx(0.5)
 
 
 def test_truths_and_directions_stand_apart() -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tests.test_score_realdata import BLOCK
 from worlds.score import bars
-from worlds.score.bars import Bar, headline, number, shown
+from worlds.score.bars import Bar, headline, number, rough, shown
+from worlds.score.families import FAMILIES
 from worlds.score.measure import Scores, base
-from worlds.score.page import FAMILIES, MEANINGS, markdown_table, to_markdown
-from worlds.score.report import Report, ReportError, Result, rounded
+from worlds.score.page import MEANINGS, markdown_table, to_markdown
+from worlds.score.report import Report, ReportError, Result, differences, rounded
 from worlds.score.sections import SECTIONS, Section
 from worlds.score.summary import COUNTED, Summary, summarise, wilson
 
@@ -101,6 +102,36 @@ def test_anything_else_is_refused(text: str) -> None:
         Report.from_json(text)
 
 
+def changed(**fields: Any) -> Report:
+    """The report with a summary of one score that differs in some fields."""
+    one = result()
+    disclosed = dict(one.figures["disclosed"])
+    disclosed["shells.pr_auc"] = replace(disclosed["shells.pr_auc"], **fields)
+    return Report((replace(one, figures=one.figures | {"disclosed": disclosed}),))
+
+
+@pytest.mark.parametrize("field", ["n", "mean", "sd", "least", "most"])
+def test_any_change_of_a_figure_is_a_difference(field: str) -> None:
+    """Worlds, mean, spread and extremes alike; the last line says what to do."""
+    lines = differences(changed(**{field: 7}), Report((result(),)))
+    assert [line.partition(" is ")[0] for line in lines[:-1]] == [
+        f"held-out: shells.pr_auc (disclosed labels): {field}"
+    ]
+    assert "`make accuracy`" in lines[-1]
+    assert differences(changed(mean=0.5000005), Report((result(),))) == []
+
+
+def test_what_is_published_of_neither_or_one() -> None:
+    """A suite or score that is not published is a difference; a suite that was not run is none."""
+    both = Report((result(), result("tune")))
+    assert differences(Report((result(),)), both) == []
+    assert differences(both, Report((result(),)))[0] == "tune: the published report does not have this suite"
+    more = result(disclosed=[*WORLDS, {"a.b": 1.0}])
+    assert differences(Report((more,)), Report((result(),)))[0] == (
+        "held-out: a.b (disclosed labels) is 1, published is undefined"
+    )
+
+
 def test_a_bar_is_met_not_yet_or_has_no_rule() -> None:
     """The mean decides, or the worst world where every world has to; a baseline is no rule, and no case is none."""
     spread = Summary(2, 0.5, 0.1, 0.4, 0.6)
@@ -137,6 +168,13 @@ def test_a_figure_that_is_nearly_whole_is_not_shown_as_such(value: float, text: 
     assert number(value) == text
 
 
+def test_a_narrow_table_has_rough_figures() -> None:
+    """Three decimals at most, and still nothing that is only nearly 0 or 1."""
+    values = {0.93951: "0.94", 0.9999: "> 0.999", 0.00001: "< 0.001", 30.15: "30.1", 12345.6: "12,346", 1.0: "1"}
+    assert {value: rough(Summary(1, value, None, value, value)) for value in values} == values
+    assert rough(Summary(2, 0.5, 0.1, 0.4, 0.6)) == "0.5 ± 0.1"
+
+
 def test_spread_and_missing_worlds_are_shown() -> None:
     """A mean stands with its deviation, and with its worlds where some have no figure."""
     assert shown(Summary(2, 0.5, 0.1, 0.4, 0.6), 3) == "0.5 ± 0.1 (n = 2)"
@@ -150,7 +188,7 @@ def test_page_says_where_the_figures_come_from() -> None:
     assert "| held-out | 4 | 1 to 3, 7 | blocks 420 | 2026-11-20 | abc1234 | cospend 1 |" in page
     row = next(line for line in page.splitlines() if line.startswith("| Exposure: cleared falsely"))
     assert row.endswith("| ≤ 0.01, perfect labels | 0.125 ± 0.1768 | 0.125 ± 0.1768 | no rule yet |")
-    assert "(perfect labels): 0.2 of 10 cases, 0.0567 to 0.5098" in page
+    assert "(perfect labels): 2 of 10 (20 %), 0.06 to 0.51" in page
     assert "joinmarket@1" in page
 
 

@@ -134,6 +134,7 @@ def test_delay_runs_to_the_first_checkpoint_that_finds_it() -> None:
     scores = shells.delay(world(KINDS, TRUE, outputs), checkpoints, 600)
     assert scores["shells.delay_days"] == pytest.approx(3)
     assert scores["shells.delay_value"] == pytest.approx(3)
+    assert scores["shells.checkpoint_days"] == pytest.approx((50 / DAY + 9) / 3)
     assert scores["shells.never_found"] == pytest.approx(0.5)
 
 

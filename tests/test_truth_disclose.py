@@ -101,11 +101,21 @@ def test_some_services_are_known_by_deposit_addresses_alone(tmp_path: Path) -> N
         told(20).write(folder / "truth")
         write_matrices(folder / "truth", seed)
         disclose(folder, Settings(seed=seed, blocks=BLOCKS, labelled=0.3), START)
-        labels = [tag["label"] for tag in published(folder / "disclosed")["tags.yaml"].tags.to_pylist()]
-        kinds = {label.split()[-1] for label in labels if label.startswith("Pool")}
+        with asking(folder / "truth") as tables:
+            roles = dict(tables.execute("SELECT script, role FROM address").fetchall())
+        tags = published(folder / "disclosed")["tags.yaml"].tags.to_pylist()
+        kinds = {roles[script_of(tag["address"], "regtest")] for tag in tags if tag["label"] == "Pool"}
         if len(kinds) > 0:
             seen.add(kinds == {"deposit"})
     assert seen == {True, False}
+
+
+def test_a_label_is_the_partys_name_and_nothing_else(world: Path) -> None:
+    """Neither a tag of a user nor a perfect one says what an address is there for."""
+    for folder in ("disclosed", "truth/labels"):
+        packs = published(world / folder)
+        names = {one["entity_id"]: one["name"] for one in packs["actors.yaml"].entities.to_pylist()}
+        assert all(tag["label"] == names[tag["entity_id"]] for tag in packs["tags.yaml"].tags.to_pylist())
 
 
 def test_a_tag_is_not_older_than_its_address(world: Path) -> None:

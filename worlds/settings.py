@@ -38,7 +38,7 @@ class Settings:
     signed: bool = True
     flavour: Flavour = Flavour.TUNE
     agents: tuple[str, ...] = ()
-    """Kinds of party that live here; all of them where empty."""
+    """Kinds of party that live here, with those that they need (`worlds.agents.NEEDS`); all of them where empty."""
 
     programs: dict[str, float] = field(default_factory=dict)
     """Wallet program → share of the people who run it."""

@@ -3,13 +3,14 @@
 import gc
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from worlds.agents import ROSTER, Agent
+from worlds.agents import ROSTER, Agent, with_needs
 from worlds.ledger.blocks import MATURITY, Block
 from worlds.ledger.chain import WorldError
 from worlds.ledger.datadir import DatadirWriter
@@ -43,16 +44,30 @@ class Summary:
 
 
 def simulate(out: Path, settings: Settings, report: Report = lambda *_: None) -> Summary:
-    """Write a world to `out`: `node/`, `truth/` and `disclosed/`.
+    """Write a world to `out`: `node/`, `truth/` and `disclosed/`; where it can not be finished, nothing of it stays.
+
+    `truth/world.json` is written last: a world without it was stopped half-way.
 
     Raises
     ------
     FileExistsError
-        If `out` holds a world already.
+        If `out` holds anything already.
     WorldError
         If there are too few blocks for anything to happen.
     """
     out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        msg = f"{out} is not empty: name a new folder"
+        raise FileExistsError(msg)
+    try:
+        return _write(out, settings, report)
+    except BaseException:
+        for part in list(out.iterdir()):
+            shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _write(out: Path, settings: Settings, report: Report) -> Summary:
     key = hashlib.sha256(f"{settings.seed}/xor".encode()).digest()[:8]
     with DatadirWriter(out / "node", key=key) as writer, TruthWriter(out / "truth") as truth:
         town, agents = settled(settings, writer.add)
@@ -83,7 +98,7 @@ def settled(settings: Settings, sink: Callable[[Block], object] | None = None) -
         raise WorldError(msg)
     world = World(settings.seed, START, settings.interval, signed=settings.signed, sink=sink)
     town = Town(world, settings)
-    kinds = {*settings.agents, *ALWAYS} if settings.agents else set(ROSTER)
+    kinds = with_needs((*settings.agents, *ALWAYS)) if settings.agents else set(ROSTER)
     return town, [agent for name, kind in ROSTER.items() if name in kinds for agent in kind.settle(town)]
 
 

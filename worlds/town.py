@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from worlds.deeds import Payee, Payment
 from worlds.ledger.blocks import MATURITY
-from worlds.ledger.keys import Address
+from worlds.ledger.keys import Address, AddressKind
 from worlds.parties import Entity
 from worlds.prices import daily
-from worlds.programs import HELD_OUT, PROGRAMS
-from worlds.settings import DAY, Settings
+from worlds.programs import HELD_OUT, HELD_OUT_SERVERS, PROGRAMS, SERVER_SHARES, SERVERS
+from worlds.settings import DAY, Flavour, Settings
 from worlds.wallet import BTC, Habits, Wallet, vbytes
 from worlds.words import World
 
@@ -26,6 +26,10 @@ class Venue(Protocol):
     """An exchange as its customers see it."""
 
     entity: Entity
+
+    @property
+    def kind(self) -> AddressKind:
+        """Script kind of its deposit addresses."""
 
     def open_account(self, customer: Entity) -> Address:
         """Give the deposit address of a customer, the same one each time."""
@@ -177,6 +181,15 @@ class Town:
         names = list(self.settings.programs)
         name = rng.choices(names, [self.settings.programs[n] for n in names])[0]
         return (PROGRAMS | HELD_OUT)[name].habits
+
+    @property
+    def servers(self) -> dict[str, Habits]:
+        """The programs that businesses run here, by kind."""
+        return SERVERS if self.settings.flavour is Flavour.TUNE else HELD_OUT_SERVERS
+
+    def server(self, rng: random.Random) -> Habits:
+        """Draw the program of one more business."""
+        return self.servers[rng.choices(list(SERVER_SHARES), list(SERVER_SHARES.values()))[0]]
 
     def endow(self, to: Payee, value: int) -> None:
         """Let a party start with coins: the pools sell it their first rewards."""

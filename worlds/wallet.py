@@ -95,6 +95,10 @@ class Habits:
     inputs: InputOrder = InputOrder.CHOSEN
     change_like_payment: bool = False
     """Whether change takes the script kind of what is paid, not the wallet's own."""
+    change_kind: AddressKind | None = None
+    """Script kind of change, where that is another than `kind`, at which it is paid."""
+    leaves: int = DUST
+    """Satoshi below which what is left over goes to the fee, not to a change output."""
     program: str = ""
     """Name of the wallet program; empty where none is meant."""
 
@@ -133,7 +137,8 @@ class Wallet:
     def receive(self, kind: AddressKind | None = None, role: str = "receive", of: Entity | None = None) -> Address:
         """Make a fresh address; `of` is the party on whose account it is paid, if not the wallet's owner."""
         account = of.id if of else ""
-        return self.watch(self._keys.address(self.name, len(self.addresses), kind or self.habits.kind, role, account))
+        usual = self.habits.change_kind or self.habits.kind if role == "change" else self.habits.kind
+        return self.watch(self._keys.address(self.name, len(self.addresses), kind or usual, role, account))
 
     def watch(self, address: Address) -> Address:
         """Take in an address, so that coins paid to it are this wallet's."""

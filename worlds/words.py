@@ -40,6 +40,7 @@ from worlds.wallet import DUST, ChangeAt, Habits, InputOrder, Locktime, Wallet, 
 
 _SELLERS_TYPE = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
 _BACKDATED_SHARE, _MOST_BACKDATED = 0.1, 100
+_WAITED_SHARE, _MOST_WAITED = 0.6, 6  # of transactions locked to the tip; blocks from their signing to their block
 
 
 class World:
@@ -303,11 +304,11 @@ class World:
     def _change(self, payer: Wallet, coins: Sequence[Coin], payments: Sequence[Payment]) -> list[Payment]:
         """Give the change output, or none where it would be dust."""
         habits = payer.habits
-        kind = payments[0].to.kind if habits.change_like_payment else habits.kind
+        kind = payments[0].to.kind if habits.change_like_payment else None
         to = coins[0].address if habits.reuses_change else payer.receive(kind, role="change")
         fee = self._fee(payer, coins, [*(p.to.script for p in payments), to.script])
         rest = sum(c.value for c in coins) - sum(p.value for p in payments) - fee
-        return [Payment(to, rest)] if rest >= DUST else []
+        return [Payment(to, rest)] if rest >= habits.leaves else []
 
     def _send(
         self, payer: Wallet, coins: Sequence[Coin], outputs: Sequence[Payment], change: tuple[int, ...], word: str
@@ -331,14 +332,19 @@ class World:
         return Settled(of.id, to, payment.value, vout) if of.id != to else None
 
     def _draft(self, habits: Habits, coins: Sequence[Coin], outputs: Sequence[Output], sighash: Sequence[int]) -> Draft:
-        locktime = self._locktime(habits.locktime)
+        locktime = self._locktime(habits.locktime, coins)
         return Draft(coins, outputs, [habits.sequence] * len(coins), sighash, habits.version, locktime)
 
-    def _locktime(self, habit: Locktime) -> int:
+    def _locktime(self, habit: Locktime, coins: Sequence[Coin]) -> int:
+        """Give the tip at which it was signed, which for some is blocks ago: they waited, if their coins are as old."""
         if habit is Locktime.ZERO:
             return 0
         back = habit is Locktime.BACKDATED and self.random.random() < _BACKDATED_SHARE
-        return max(0, self.chain.height - (self.random.randrange(_MOST_BACKDATED) if back else 0))
+        if back:
+            return max(0, self.chain.height - self.random.randrange(_MOST_BACKDATED))
+        waited = self.random.randint(1, _MOST_WAITED) if self.random.random() < _WAITED_SHARE else 0
+        newest = max((c.height for c in coins), default=0)
+        return max(self.chain.height - waited, min(newest, self.chain.height))
 
     def _submit(
         self,

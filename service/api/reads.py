@@ -224,9 +224,13 @@ class CategoriesAnswer(Answer):
 
 
 class MeasuredFigure(Answer):
-    """A score over the simulated worlds of one suite: how many, mean, and standard deviation."""
+    """A score over the simulated worlds of one suite: how many, mean, and standard deviation (null: of one world).
+
+    `labels` is what the pipeline was given: `disclosed`, what a user has, or `perfect`.
+    """
 
     suite: str
+    labels: str
     score: str
     worlds: int
     mean: str
@@ -234,7 +238,12 @@ class MeasuredFigure(Answer):
 
 
 class MethodAnswer(Answer):
-    """A rule, with its failure modes and its measured error (null: not measured yet)."""
+    """A rule, with its failure modes and its measured error (null: not measured yet).
+
+    The measured error is 1 less the mean of `measured_from`: of `coinjoin.precision[rule]`, the share of the rule's
+    verdicts that are of a kind of transaction it is meant for; of `clusters.pairwise_precision[holder]` (co-spending),
+    the share of pairs of addresses in one T0 cluster whose keys one holder has. It is of simulated worlds.
+    """
 
     rule: str
     name: str
@@ -245,6 +254,7 @@ class MethodAnswer(Answer):
     source: str
     failure_modes: str
     measured_error: str | None
+    measured_from: MeasuredFigure | None
     measured: list[MeasuredFigure]
 
 
@@ -259,12 +269,21 @@ class EvaluationAnswer(Answer):
 
 
 class BarAnswer(Answer):
-    """A figure to reach, and what was measured: mean and spread with the labels of a user, and with perfect ones."""
+    """A figure to reach, and what was measured on the suite that decides: with the labels of a user, and perfect ones.
+
+    `labels` are those with which it is to be reached, by the mean or, where `in_every_world`, by the worst world.
+    Null figures: there is nothing to measure, or no rule yet.
+    """
 
     what: str
-    bar: str
-    disclosed: str
-    perfect: str
+    score: str
+    at_least: str | None
+    at_most: str | None
+    labels: str
+    in_every_world: bool
+    suite: str
+    disclosed: MeasuredFigure | None
+    perfect: MeasuredFigure | None
     verdict: str
 
 

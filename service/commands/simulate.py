@@ -9,12 +9,27 @@ from worlds.agents import ROSTER
 from worlds.settings import Flavour, Settings, drawn
 from worlds.simulate import simulate
 
+MADE_HERE = frozenset({"node", "disclosed", "truth"})
+
 
 def settings_of(seed: int, blocks: int, people: int, crowd: int, flavour: str, *, signed: bool) -> Settings:
     """Return what was asked for."""
     if flavour not in set(Flavour):
         raise UsageError(f"--flavour {flavour}: there are {', '.join(Flavour)}")
     return Settings(seed, blocks, people=people, crowd=crowd, signed=signed, flavour=Flavour(flavour))
+
+
+def _check_empty(out: Path) -> None:
+    """Refuse a folder that holds anything."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out} is no folder: name a new one")
+    held = {place.name for place in out.iterdir()}
+    if held and held <= MADE_HERE and not (out / "truth" / "world.json").exists():
+        raise UsageError(f"--out {out} holds a world that was stopped half-way: remove it, or name a new folder")
+    if held:
+        raise UsageError(f"--out {out} is not empty: name a new folder")
 
 
 def run(out: Path, asked: Settings, agents: str, *, as_json: bool) -> None:
@@ -24,8 +39,7 @@ def run(out: Path, asked: Settings, agents: str, *, as_json: bool) -> None:
     unknown = [name for name in kinds if name not in ROSTER]
     if unknown:
         raise UsageError(f"--agents: no such kind {', '.join(unknown)}; there are {', '.join(ROSTER)}")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"--out {out} is not empty: name a new folder")
+    _check_empty(out)
     with progress("blocks") as shown:
         told = simulate(
             out, drawn(replace(asked, agents=kinds)), lambda done, total: shown.report("blocks", done, total)

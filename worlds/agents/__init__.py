@@ -1,5 +1,6 @@
 """The parties of a world, one file for each kind; all of the same shape, all in one table."""
 
+from collections.abc import Iterable
 from typing import Protocol, Self
 
 from worlds.agents.channels import Channels
@@ -91,3 +92,40 @@ ROSTER: dict[str, type[Agent]] = {
     "contrary_firms": ContraryFirms,
     "contrary_front": ContraryFront,
 }
+# Kinds of party without which a kind has nobody to deal with, or nothing to hide.
+_FRONT = ("designated",)
+_CUSTOMERS = ("people",)
+NEEDS: dict[str, tuple[str, ...]] = {
+    "designated": ("exchange", "people"),
+    **{name: _FRONT for name in ROSTER if name.endswith(" shell")},
+    "desk": _CUSTOMERS,
+    "market_maker": ("exchange",),
+    "treasury": ("exchange",),
+    "payroll": ("exchange", "people"),
+    "insolvency": _CUSTOMERS,
+    "ransomware": ("exchange",),
+    "custodial_mixer": _CUSTOMERS,
+    "payjoin": _CUSTOMERS,
+    "wasabi1": _CUSTOMERS,
+    "wabisabi": _CUSTOMERS,
+    "whirlpool": _CUSTOMERS,
+    "joinmarket": _CUSTOMERS,
+    "market": _CUSTOMERS,
+    "channels": _CUSTOMERS,
+    "dust": _CUSTOMERS,
+    "contrary": _CUSTOMERS,
+    "contrary_firms": ("exchange", "people"),
+    "contrary_front": _FRONT,
+}
+
+
+def with_needs(kinds: Iterable[str]) -> set[str]:
+    """Give these kinds of party and all that they need."""
+    found: set[str] = set()
+    waiting = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        if kind not in found:
+            found.add(kind)
+            waiting += NEEDS.get(kind, ())
+    return found

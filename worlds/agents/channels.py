@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.business.funds import endow, spare
+from worlds.business.members import Member, join
 from worlds.deeds import Payment, Share
 from worlds.ledger.keys import AddressKind
-from worlds.mixing import Member, endow, join, spare
 from worlds.town import Town
 from worlds.wallet import BTC, DUST, ChangeAt, Fee, Habits, Locktime, Selection, Wallet, vbytes
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
 
+from worlds.business.funds import endow, spare
 from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
-from worlds.mixing import endow, spare
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Person, Town
 from worlds.wallet import BTC, DUST, Wallet, vbytes
@@ -44,7 +43,7 @@ class Contrary:
         splitters = []
         for n in range(2):
             owner = town.world.entity(Entity(f"splitter {n}"))
-            splitters.append(town.world.wallet(owner.id, SERVERS["server"], owner))
+            splitters.append(town.world.wallet(owner.id, town.servers["server"], owner))
             endow(town, rng, splitters[-1], 8, 0.8)
         one = cls(town, splitters, rng, rng.uniform(1.0, 1.6))
         town.note("contrary", one)

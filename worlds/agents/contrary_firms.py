@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.business.funds import endow, fee_rate, spare
 from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import Address
-from worlds.mixing import endow, fee_rate, spare
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Person, Town, Venue
 from worlds.wallet import BTC, DUST, Wallet, vbytes
@@ -52,10 +51,10 @@ class ContraryFirms:
             return []
         rng, world = town.rng("contrary_firms"), town.world
         exchange = world.entity(Entity("evenbank", "exchange", "EE", service=True))
-        hot = world.wallet("evenbank hot", SERVERS["server"], exchange)
+        hot = world.wallet("evenbank hot", town.servers["server"], exchange)
         endow(town, rng, hot, 8, 2)
         entity = world.entity(Entity("twoways", "service", "MT", service=True))
-        broker = world.wallet("twoways", SERVERS["nested server"], entity)
+        broker = world.wallet("twoways", town.servers["nested server"], entity)
         clients = [(p, broker.receive(role="deposit", of=p.entity)) for p in rng.sample(town.people, 6)]
         trades = []
         for n in range(3):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from worlds.agents.shells.company import Company
-from worlds.agents.shells.terms import Terms
+from worlds.business.company import Company
+from worlds.business.terms import Terms
 from worlds.deeds import Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity

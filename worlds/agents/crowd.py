@@ -65,7 +65,7 @@ class Crowd:
         """Order payments to the town, and payouts from its exchanges."""
         if not self.town.busy:
             return
-        for _ in range(self.deals):
+        for _ in range(self.deals if self.town.people else 0):
             to = self._somebody()
             payee = to.of or self.town.world.wallets[to.owner].owner.id
             wallet = self.town.world.wallets[to.owner].group

@@ -6,11 +6,10 @@ from itertools import accumulate
 from random import Random
 from typing import Self
 
+from worlds.business.funds import pay_with, spare
 from worlds.deeds import Payment
 from worlds.ledger.keys import Address
-from worlds.mixing import pay_with, spare
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import Person, Town
 from worlds.wallet import BTC, Wallet
 
@@ -56,7 +55,7 @@ class CustodialMixer:
         found = []
         for name in _NAMES[: rng.randint(1, len(_NAMES))]:
             entity = town.world.entity(Entity(name, "mixer", service=True))
-            wallet = town.world.wallet(name, SERVERS[rng.choice(["server", "nested server"])], entity)
+            wallet = town.world.wallet(name, town.servers[rng.choice(["server", "nested server"])], entity)
             for _ in range(_COINS):
                 town.endow(wallet.receive(role="hot"), _COIN)
             customers = rng.sample(town.people, max(1, len(town.people) // 8)) if town.people else []

@@ -12,7 +12,6 @@ from worlds.agents.exchange import Exchange
 from worlds.deeds import Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet, vbytes
 
@@ -41,7 +40,7 @@ class Custodian:
         """Open the custodian and its two exchanges."""
         rng = town.rng("custodian")
         entity = town.world.entity(Entity(_NAME, "wallet_service", _PLACE, service=True))
-        wallet = town.world.wallet(_NAME, SERVERS["custody"], entity)
+        wallet = town.world.wallet(_NAME, town.servers["custody"], entity)
         served = [cls._serve(town, name, where, wallet, rng) for name, where in _SERVED]
         town.venues.extend(served)
         one = cls(town, entity, wallet, served, town.blocks_in(rng.uniform(0.7, 2.5)), rng.uniform(0.0005, 0.002))

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from worlds.agents.clients import Client, clients_of
 from worlds.agents.exchange import Exchange
-from worlds.agents.purses import Purses
+from worlds.business.clients import Client, clients_of
+from worlds.business.purses import Purses
 from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.settings import Flavour
 from worlds.town import Front, Town
 from worlds.wallet import BTC
@@ -53,7 +52,7 @@ class Designated:
         entity = Entity(_NAME, "exchange", _PLACE, service=True, listed_from=town.time_of(town.t0))
         office = Exchange.open(town, entity, rng)
         count, longest, careless = rng.randint(2, 3), rng.uniform(3, 7), rng.uniform(0, 0.4)
-        purses = Purses(town, entity, SERVERS[rng.choice(list(SERVERS))], rng, count, longest, careless)
+        purses = Purses(town, entity, town.server(rng), rng, count, longest, careless)
         one = cls(
             town,
             entity,

@@ -1,17 +1,17 @@
 """Dust attackers: next to nothing goes to many known addresses, so that their owners spend it beside other coins.
 
-Or to a single one, from an address made to look like one that its owner deals with. Neither is a payment for anything.
+Now and then it goes to a single one, as those do who want an address of their own to stand in somebody's history.
+Neither is a payment for anything.
 """
 
 from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.business.funds import spare
 from worlds.deeds import Payment
 from worlds.ledger.keys import Address
-from worlds.mixing import spare
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
 
@@ -32,8 +32,8 @@ class Dust:
     """Waves of dust."""
     widest: int
     """Addresses of one wave."""
-    poisons: float
-    """Addresses a day that get dust from an address made to look like one they paid."""
+    singles: float
+    """Addresses a day that get dust by themselves."""
 
     @classmethod
     def settle(cls, town: Town) -> list[Self]:
@@ -42,7 +42,7 @@ class Dust:
         found = []
         for name in _NAMES[: rng.randint(1, len(_NAMES))]:
             entity = town.world.entity(Entity(name, "scam"))
-            wallet = town.world.wallet(name, SERVERS["server"], entity)
+            wallet = town.world.wallet(name, town.servers["server"], entity)
             town.endow(wallet.receive(), _FUNDS)
             widest = min(60, 5 + len(town.people) // 4)
             one = cls(town, entity, wallet, rng, rng.uniform(0.03, 0.08), widest, rng.uniform(0.1, 0.25))
@@ -56,7 +56,7 @@ class Dust:
             return
         for _ in range(self.town.happens(self.rng, self.per_day)):
             self._send(self.rng.randint(self.widest // 3, self.widest))
-        for _ in range(self.town.happens(self.rng, self.poisons)):
+        for _ in range(self.town.happens(self.rng, self.singles)):
             self._send(1)
 
     def _send(self, n: int) -> None:

@@ -10,14 +10,15 @@ from typing import Self
 from worlds.deeds import Payee, Payment
 from worlds.ledger.keys import Address, AddressKind
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import Town
 from worlds.wallet import BTC, Wallet
 
 _NAMES = (("hinode", "JP"), ("aobayama", "JP"), ("baltica", "LT"), ("harborx", "US"), ("meridian", "KY"))
 _START, _START_EACH = 20 * BTC, BTC // 4  # satoshi that an exchange begins with: in all, and per person
+_WORTH = BTC // 500  # satoshi: coins worth less on average are not swept
 _RESERVE = BTC // 10  # satoshi that the hot wallet keeps for fees
 _AT_ONCE = 60  # coins of one sweep
+_APART = 0.3  # of exchanges
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Exchange:
     """Satoshi above which the hot wallet sends to the cold one."""
     internal: float
     """Payments a day from one customer to another, in the books."""
+    apart: bool
+    """Whether it sweeps each coin by itself."""
     accounts: dict[str, Address] = field(default_factory=dict)
     customers: list[Entity] = field(default_factory=list)
     queue: list[Payment] = field(default_factory=list)
@@ -54,11 +57,11 @@ class Exchange:
     def open(cls, town: Town, entity: Entity, rng: Random, custodian: Wallet | None = None) -> Self:
         """Open one exchange with habits of its own; a custodian holds the keys of the deposits with its own."""
         name = town.world.entity(entity).id
-        habits = SERVERS[rng.choice(list(SERVERS))]
+        habits = town.server(rng)
         hot = town.world.wallet(f"{name} hot", habits, entity, group=name)
         keys = (custodian.habits, custodian.group) if custodian else (habits, name)
         deposits = town.world.wallet(f"{name} deposits", keys[0], entity, group=keys[1])
-        cold = town.world.wallet(f"{name} cold", SERVERS["custody"], entity)
+        cold = town.world.wallet(f"{name} cold", town.servers["custody"], entity)
         start = _START + _START_EACH * town.settings.people
         town.endow(hot.receive(role="hot"), start // 8)
         for _ in range(7):
@@ -75,15 +78,20 @@ class Exchange:
             largest_batch=rng.randint(8, 50),
             hot_limit=rng.randint(8, 25) * BTC,
             internal=rng.uniform(0.5, 4),
+            apart=rng.random() < _APART,
         )
         town.note(name, venue)
         return venue
 
+    @property
+    def kind(self) -> AddressKind:
+        """Script kind of its deposit addresses."""
+        return self.deposits.habits.kind
+
     def open_account(self, customer: Entity) -> Address:
         """Give the deposit address of a customer, the same one each time."""
         if customer.id not in self.accounts:
-            kind = AddressKind.P2SH_P2WPKH if self.deposits.habits.kind is AddressKind.P2SH_P2WPKH else None
-            self.accounts[customer.id] = self.deposits.receive(kind, role="deposit", of=customer)
+            self.accounts[customer.id] = self.deposits.receive(role="deposit", of=customer)
             self.customers.append(customer)
         return self.accounts[customer.id]
 
@@ -107,9 +115,10 @@ class Exchange:
 
     def _sweep(self) -> None:
         coins = self.deposits.spendable(self.town.height)
-        for n in range(0, len(coins), _AT_ONCE):
-            some = coins[n : n + _AT_ONCE]
-            if sum(c.value for c in some) > _RESERVE // 10:
+        at_once = 1 if self.apart else _AT_ONCE
+        for n in range(0, len(coins), at_once):
+            some = coins[n : n + at_once]
+            if sum(c.value for c in some) > _WORTH * at_once:
                 self.town.world.spend(self.deposits, some, self._hot_address(), word="sweep")
 
     def _hot_address(self) -> Address:

@@ -6,7 +6,6 @@ from typing import Self
 
 from worlds.deeds import Payment
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import FIRST_BUSY, Town
 from worlds.wallet import BTC, Wallet
 
@@ -30,7 +29,7 @@ class Insolvency:
         """Open the estate with the coins that were found."""
         rng = town.rng("insolvency")
         entity = town.world.entity(Entity("old harbour estate", "organization", "US"))
-        wallet = town.world.wallet("old harbour estate", SERVERS["old server"], entity)
+        wallet = town.world.wallet("old harbour estate", town.servers["old server"], entity)
         for _ in range(rng.randint(3, 8)):
             town.endow(wallet.receive(role="cold"), BTC)
         span = max(1, town.settings.blocks - FIRST_BUSY)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.business.funds import endow, fee_rate
+from worlds.business.members import Member, join, spend_mixed, top_up
 from worlds.deeds import Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.signing import Coin
-from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.town import Town
 from worlds.wallet import BTC, Fee, Habits, Locktime, Selection, vbytes
 

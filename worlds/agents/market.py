@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple, Self
 
+from worlds.business.funds import endow, spare
 from worlds.deeds import Order, Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
-from worlds.mixing import endow, spare
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import DUST, INPUT_VBYTES, ChangeAt, Fee, Habits, Selection, Wallet, vbytes

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.business.funds import SMALLEST_COIN, endow, spare
 from worlds.deeds import Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.signing import Coin
-from worlds.mixing import SMALLEST_COIN, endow, spare
 from worlds.parties import Entity
 from worlds.town import Person, Town, Venue
 from worlds.wallet import DUST, ChangeAt, Fee, Habits, Locktime, Wallet, vbytes

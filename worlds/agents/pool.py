@@ -6,12 +6,12 @@ from typing import Self
 
 from worlds.deeds import Payee, Payment
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import FIRST_BUSY, Town
 from worlds.wallet import BTC, Wallet
 
 _NAMES = (("kita_pool", "JP"), ("angara_pool", "RU"), ("prairie_pool", "US"), ("delta_pool", "CN"))
 _BATCH = 30
+_OLD = 0.85  # of pools: those with an old server
 _FEES = BTC // 1000  # satoshi kept back for the fees of a payout
 
 
@@ -35,7 +35,7 @@ class Pool:
         pools = []
         for name, where in _NAMES[: rng.randint(2, len(_NAMES))]:
             entity = town.world.entity(Entity(name, "mining_pool", where, service=True))
-            habits = SERVERS[rng.choice(["server", "old server"])]
+            habits = town.servers["old server" if rng.random() < _OLD else "server"]
             wallet = town.world.wallet(name, habits, entity)
             pool = cls(town, entity, wallet, rng.uniform(0.2, 1), town.blocks_in(rng.uniform(0.5, 3)), rng)
             town.note(name, pool)

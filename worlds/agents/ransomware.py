@@ -34,6 +34,8 @@ class Ransomware:
     """What the affiliate gets."""
     owed: list[tuple[int, Wallet, Address, int]]
     """What victims will pay: height, from, to, satoshi."""
+    mules: int = 0
+    """Helpers so far."""
 
     @classmethod
     def settle(cls, town: Town) -> list[Self]:
@@ -78,12 +80,16 @@ class Ransomware:
         self.owed = waiting
 
     def _cash_out(self) -> None:
-        """Sell along a peeling chain, each time to another account under a borrowed name."""
+        """Sell along a peeling chain, each time through another helper who has opened an account for it."""
         coin = max(self.wallet.spendable(self.town.height), key=lambda c: c.value)
         steps = self.rng.randint(*_STEPS)
         value = (coin.value - steps * _FEES) // (steps + 2)
         if value < BTC // 1000:
             return
-        accounts = [self.rng.choice(self.town.venues).open_account(self.entity) for _ in range(steps)]
+        accounts = [self.rng.choice(self.town.venues).open_account(self._mule()) for _ in range(steps)]
         sales = [Payment(to, int(value * self.rng.uniform(0.5, 1))) for to in accounts]
         self.town.world.peel(self.wallet, sales)
+
+    def _mule(self) -> Entity:
+        self.mules += 1
+        return self.town.world.entity(Entity(f"greylock mule {self.mules}"))

@@ -5,7 +5,6 @@ from random import Random
 from typing import Self
 
 from worlds.parties import Entity
-from worlds.programs import SERVERS
 from worlds.town import Town, Venue
 from worlds.wallet import BTC, Wallet
 
@@ -35,7 +34,7 @@ class Treasury:
         for n in range(rng.randint(1, 2) if town.venues else 0):
             entity = town.world.entity(Entity(f"company {n}", "organization", rng.choice(["US", "JP", "DE"])))
             daily = town.world.wallet(f"company {n} daily", town.program(rng), entity)
-            vault = town.world.wallet(f"company {n} vault", SERVERS["custody"], entity)
+            vault = town.world.wallet(f"company {n} vault", town.servers["custody"], entity)
             town.endow(vault.receive(role="cold"), 5 * BTC)
             found.append(cls(town, entity, daily, vault, rng.choice(town.venues), rng, 0.2, rng.uniform(0.02, 0.1)))
             town.note(entity.id, found[-1])

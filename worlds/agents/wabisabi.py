@@ -9,10 +9,11 @@ from random import Random
 from typing import Self
 
 from worlds.agents.wasabi1 import WASABI
+from worlds.business.funds import endow, fee_rate
+from worlds.business.members import Member, between_mixes, join
 from worlds.deeds import Order, Output, Payment, Share
 from worlds.ledger.keys import Address, AddressKind
 from worlds.ledger.signing import Coin
-from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, INPUT_VBYTES, Wallet
@@ -78,11 +79,8 @@ class WabiSabi:
             return
         if self.town.height >= self.due:
             self._round()
-        for _ in range(self.town.happens(self.rng, len(self.members) / 70)):
-            top_up(self.town, self.rng, self.rng.choice(self.members))
-        for _ in range(self.town.happens(self.rng, len(self.members) / 40)):
-            member = self.rng.choice(self.members)
-            spend_mixed(self.town, self.rng, member, member.coins(self.town.height, mixed=True))
+        n = len(self.members)
+        between_mixes(self.town, self.rng, self.members, top_ups=n / 70, spends=n / 40)
 
     def _round(self) -> None:
         wanted, n = self.rng.randint(_LEAST_INPUTS + 4, _MOST_INPUTS), 0

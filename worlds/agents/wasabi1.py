@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from worlds.business.funds import endow, fee_rate, spare
+from worlds.business.members import Member, between_mixes, join
 from worlds.deeds import Order, Output, Payment, Share
 from worlds.ledger.signing import Coin
-from worlds.mixing import Member, endow, fee_rate, join, spare, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, Fee, Habits, Wallet
@@ -74,11 +75,8 @@ class Wasabi1:
             return
         if self.town.height >= self.due:
             self._round()
-        for _ in range(self.town.happens(self.rng, len(self.members) / 60)):
-            top_up(self.town, self.rng, self.rng.choice(self.members))
-        for _ in range(self.town.happens(self.rng, len(self.members) / 50)):
-            member = self.rng.choice(self.members)
-            spend_mixed(self.town, self.rng, member, member.coins(self.town.height, mixed=True))
+        n = len(self.members)
+        between_mixes(self.town, self.rng, self.members, top_ups=n / 60, spends=n / 50)
         if self.town.height % (self.every * 5) == 0 and spare(self.town.world, self.coordinator) > BTC // 100:
             self.town.world.sweep(self.coordinator, self.coordinator.receive())
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from worlds.business.funds import endow, fee_rate
+from worlds.business.members import Member, join, spend_mixed, top_up
 from worlds.deeds import Order, Payment, Share
 from worlds.ledger.signing import Coin
-from worlds.mixing import Member, endow, fee_rate, join, spend_mixed, top_up
 from worlds.parties import Entity
 from worlds.town import Town
 from worlds.wallet import BTC, ChangeAt, Fee, Habits, InputOrder, Wallet
@@ -112,9 +113,10 @@ class Whirlpool:
         chosen = [*new, *old[: size - len(new)]]
         if not staying:
             chosen = entering[:_LEAST]
+        kind = "whirlpool" if staying else "whirlpool_first"
         if new and len(chosen) >= _LEAST:
             shares = [Share(m.wallet, [c], [Payment(m.wallet.receive(role="mix"), amount)]) for m, c in chosen]
-            self.town.world.joint(shares, "whirlpool", Order.SORTED, habits=SAMOURAI)
+            self.town.world.joint(shares, kind, Order.SORTED, habits=SAMOURAI)
 
     def _queue(self, amount: int) -> tuple[list[tuple[Member, Coin]], list[tuple[Member, Coin]]]:
         """One coin of each member that wants to enter, and one of each that would be remixed."""

@@ -22,12 +22,16 @@ RIGHT: Final[dict[str, tuple[str, ...]]] = {
     "wasabi1": (rules.WASABI1.name, rules.WASABI11.name),
     "wabisabi": (rules.WABISABI.name,),
     "whirlpool": (rules.WHIRLPOOL.name,),
+    "whirlpool_first": (rules.WHIRLPOOL.name,),  # a pool's first mix: five newcomers, none that is remixed
     "swap": (rules.PSBT_SWAP.name,),
 }
 """The rules that are right for a kind. No rule is meant for PayJoins and dual-funded channels yet."""
+# A verdict by the shape alone names no scheme: it is right of every CoinJoin, though a better rule is meant for it.
+_NO_SCHEME: Final = tuple((kind, rules.COINJOIN_SHAPE.name) for kind in COINJOIN_KINDS)
 BATCH_OUTPUTS: Final = 10
-"""Outputs from which a batch payout looks like a CoinJoin."""
+"""Outputs from which one owner's transaction counts as a batch, whatever it was meant to be."""
 _POOLS: Final = rules.POOLS_FUNDS
+_FLAGS: Final = {"": "said", "_absorbing": "absorbing"}  # how a score's name ends, and what it counts
 
 METRICS: Final[Metrics] = {
     "coinjoin.transactions[kind]": ("transactions of several parties", "count", ""),
@@ -41,7 +45,9 @@ METRICS: Final[Metrics] = {
         "share", "higher",
     ),
     "coinjoin.verdicts[rule]": ("transactions that the rule recognised", "count", ""),
-    "coinjoin.precision[rule]": ("of these, of a kind that the rule is meant for", "share", "higher"),
+    "coinjoin.precision[rule]": (
+        "of these, of a kind that the rule is meant for; by the shape alone, any CoinJoin", "share", "higher",
+    ),
     "coinjoin.precision_multi_party[rule]": ("of these, of several parties, whatever the kind", "share", "higher"),
     "coinjoin.all_recall": ("of all transactions of several parties, recognised by any rule", "share", "higher"),
     "coinjoin.all_precision": ("of transactions recognised by any rule, of several parties", "share", "higher"),
@@ -49,9 +55,9 @@ METRICS: Final[Metrics] = {
     "coinjoin.absorbing_precision": (
         f"of transactions recognised with confidence {_POOLS} or more, CoinJoins", "share", "higher",
     ),
-    "coinjoin.batches": (f"batch payouts of one owner with {BATCH_OUTPUTS} or more outputs", "count", ""),
-    "coinjoin.false_on_batches": ("of these, recognised by any rule", "share", "lower"),
-    "coinjoin.false_on_batches_absorbing": (f"of these, with confidence {_POOLS} or more", "share", "lower"),
+    "coinjoin.batches[kind]": (f"transactions of one owner with {BATCH_OUTPUTS} or more outputs", "count", ""),
+    "coinjoin.false_on_batches[kind]": ("of these, recognised by any rule", "share", "lower"),
+    "coinjoin.false_on_batches_absorbing[kind]": (f"of these, with confidence {_POOLS} or more", "share", "lower"),
     "coinjoin.single_owner": ("transactions of one owner, coinbases not counted", "count", ""),
     "coinjoin.false": ("of these, recognised by any rule", "share", "lower"),
     "coinjoin.false_absorbing": (f"of these, with confidence {_POOLS} or more", "share", "lower"),
@@ -79,7 +85,7 @@ WITH signer AS (
     LEFT JOIN wide w USING (txid)
     WHERE t.kind <> 'coinbase'
 )
-SELECT kind, several, kind = 'batch' AND NOT several AND outputs >= {BATCH_OUTPUTS} AS batch, said,
+SELECT kind, several, NOT several AND outputs >= {BATCH_OUTPUTS} AS batch, said,
        confidence >= {_POOLS} AS absorbing, by_right_rule, count(*) AS n
 FROM each GROUP BY ALL ORDER BY ALL
 """  # noqa: S608
@@ -99,18 +105,21 @@ FROM verdict v JOIN tx t USING (txid) LEFT JOIN signer s USING (txid) GROUP BY v
 
 def score(truth: Truth, findings: Findings) -> Scores:
     """Every figure of this family; None for a kind that the world does not hold and a rule that never fired."""
-    pairs = [(kind, rule) for kind, meant in RIGHT.items() for rule in meant]
+    meant = [(kind, rule) for kind, meant in RIGHT.items() for rule in meant]
     tables = {
         "tx": truth.tx,
         "wallet": truth.wallet,
         "coinjoin": findings.coinjoin,
-        "meant": pa.table({"kind": [kind for kind, _ in pairs], "rule": [rule for _, rule in pairs]}),
         "several_kind": pa.table({"kind": list(MULTI_PARTY_KINDS)}),
     }
-    judged = rows(_JUDGED, output=truth.output, **tables)
-    by_rule = {row["rule"]: row for row in rows(_RULES, **tables)}
+    judged = rows(_JUDGED, output=truth.output, meant=_pairs(meant), **tables)
+    by_rule = {row["rule"]: row for row in rows(_RULES, meant=_pairs([*meant, *_NO_SCHEME]), **tables)}
     scores = _kinds([row for row in judged if row["several"]]) | _rules(by_rule) | _overall(judged)
     return scores | _false([row for row in judged if not row["several"]]) | _apart(truth, findings)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> pa.Table:
+    return pa.table({"kind": [kind for kind, _ in pairs], "rule": [rule for _, rule in pairs]})
 
 
 Row = dict[str, Any]
@@ -163,15 +172,23 @@ def _overall(judged: Sequence[Row]) -> Scores:
 def _false(judged: Sequence[Row]) -> Scores:
     """Give the figures of transactions of one owner: who is taken for a CoinJoin."""
     batches = [row for row in judged if row["batch"]]
-    scores: Scores = {"coinjoin.batches": float(_count(batches)), "coinjoin.single_owner": float(_count(judged))}
-    for name, some in (("false_on_batches", batches), ("false", judged)):
-        scores[f"coinjoin.{name}"] = share(_count(some, "said"), _count(some))
-        scores[f"coinjoin.{name}_absorbing"] = share(_count(some, "absorbing"), _count(some))
+    scores: Scores = {"coinjoin.single_owner": float(_count(judged))}
+    scores |= {f"coinjoin.false{end}": share(_count(judged, flag), _count(judged)) for end, flag in _FLAGS.items()}
+    scores |= _batches("", batches)
+    for kind in sorted({row["kind"] for row in batches}):
+        scores |= _batches(f"[{kind}]", [row for row in batches if row["kind"] == kind])
     for kind in sorted({row["kind"] for row in judged}):
         some = [row for row in judged if row["kind"] == kind]
         scores[f"coinjoin.false_by_kind[{kind}]"] = share(_count(some, "said"), _count(some))
         scores[f"coinjoin.false_absorbing_by_kind[{kind}]"] = share(_count(some, "absorbing"), _count(some))
     return scores
+
+
+def _batches(kind: str, some: Sequence[Row]) -> Scores:
+    """Give the figures of wide transactions, of all or of one kind."""
+    n = _count(some)
+    shares = {f"coinjoin.false_on_batches{end}{kind}": share(_count(some, flag), n) for end, flag in _FLAGS.items()}
+    return {f"coinjoin.batches{kind}": float(n), **shares}
 
 
 def _apart(truth: Truth, findings: Findings) -> Scores:

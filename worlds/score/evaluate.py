@@ -4,7 +4,8 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from worlds.score.report import LABELS
 from worlds.score.run import Job, Limits, evaluate_world
 from worlds.settings import Settings
 from worlds.simulate import simulate
+from worlds.truth.disclose import Days
 from worlds.truth.tables import Truth
 
 CHECKPOINTS: Final = 3  # heights between the designation and the end at which shells are looked for
@@ -88,12 +90,12 @@ def _one_by_one(tasks: Sequence[Task], limits: Limits, report: Report) -> Iterab
 
 def measure(task: Task, limits: Limits) -> Measured:
     """Make a world where it has to be made, run the pipeline blind, and score what it said."""
-    if task.settings is not None and not (task.world / "truth" / "world.json").exists():
-        shutil.rmtree(task.world, ignore_errors=True)
-        simulate(task.world, task.settings)
+    if task.settings is not None:
+        _make(task, task.settings)
     known = about(task.world)
-    said = evaluate_world(Job(task.world, task.work, checkpoints(known)), limits)
-    truth = Truth.read(task.world / "truth")
+    truth = Truth.read(task.world / "truth")  # first of all: damage shows before the work, not after
+    heights = checkpoints(known)
+    said = evaluate_world(Job(task.world, task.work, heights, days_of(known, heights)), limits)
     scores = {labels: score(truth, Findings.read(getattr(said, labels))) for labels in LABELS}
     dated = [(height, Findings.read(folder)) for height, folder in said.checkpoints.items()]
     whole = (known["settings"]["blocks"], Findings.read(said.disclosed))
@@ -102,6 +104,21 @@ def measure(task: Task, limits: Limits) -> Measured:
         shutil.rmtree(task.world)
         shutil.rmtree(task.work)
     return Measured(known["settings"], scores)
+
+
+def _make(task: Task, settings: Settings) -> None:
+    """Make a world, unless one of the same settings is there already."""
+    if (task.world / "truth" / "world.json").exists() and about(task.world)["settings"] == _plain(settings):
+        return
+    for folder in (task.world, task.work):
+        shutil.rmtree(folder, ignore_errors=True)
+    simulate(task.world, settings)
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Settings as they come back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return plain
 
 
 def score(truth: Truth, findings: Findings) -> Scores:
@@ -120,9 +137,12 @@ def about(world: Path) -> dict[str, Any]:
     path = world / "truth" / "world.json"
     try:
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{world} holds no simulated world ({error}): make one with tadoru simulate bitcoin --out {world}"
+        whole = {"t0", "start", "settings"} <= told.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        msg = f"{world} holds no simulated world ({error}): make one with tadoru simulate bitcoin, in a new folder"
         raise NoWorldError(msg) from None
+    if not whole:
+        raise NoWorldError(f"{path} is not what tadoru simulate writes: make the world again, in a new folder")
     return told
 
 
@@ -130,3 +150,9 @@ def checkpoints(known: dict[str, Any]) -> tuple[int, ...]:
     """Heights at which to ask who is a shell: evenly between the designation and the end, which is asked anyway."""
     start, end = int(known["t0"]), int(known["settings"]["blocks"])
     return tuple(start + (end - start) * n // (CHECKPOINTS + 1) for n in range(1, CHECKPOINTS + 1))
+
+
+def days_of(known: dict[str, Any], heights: Sequence[int]) -> dict[int, date]:
+    """Give the day of each block, by what a world says of itself."""
+    calendar = Days(datetime.fromisoformat(known["start"]), int(known["settings"]["interval"]), max(heights, default=0))
+    return {height: calendar.of(height) for height in heights}

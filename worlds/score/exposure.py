@@ -1,7 +1,9 @@
 """Exposure: how far the shares that were told lie from the true ones, and which wallets were cleared or held wrongly.
 
 Two truths are scored apart: by convention (stop at services, haircut, true clusters) and by intent (who really
-paid whom). What the pipeline leaves open counts as `unattributed`; private persons are that in both.
+paid whom). What the pipeline leaves open counts as `unattributed`. So does, on both sides, every party that is
+neither a service nor listed: no label file ever names it. By intent a party's wallets all have the same truth; of
+those, the first by name is asked about.
 """
 
 from collections import defaultdict
@@ -23,7 +25,9 @@ _ROUNDING: Final = 1e-9
 _PER: Final = 1_000
 
 METRICS: Final[Metrics] = {
-    "exposure.wallets[truth]": ("wallets and directions that the truth knows", "count", ""),
+    "exposure.wallets[truth]": (
+        "wallets and directions that the truth knows; by intent one wallet of a party", "count", "",
+    ),
     "exposure.mean_error[truth]": ("half the sum of the differences of shares by category, mean", "share", "lower"),
     "exposure.p95_error[truth]": ("the same, 95th percentile", "share", "lower"),
     "exposure.max_error[truth]": ("the same, the worst wallet", "share", "lower"),
@@ -50,13 +54,23 @@ _CATEGORY = """CASE WHEN category IN ('person', 'other', '') THEN 'unattributed'
                     WHEN category = 'held' THEN 'unspent' ELSE category END"""
 # One row per part of a wallet's shares: of either truth, as told, and what was not told at all.
 _ERRORS = f"""
-WITH truth_rows AS (
-    SELECT truth AS source, wallet, script, direction, {_CATEGORY} AS category, coalesce(entity, '') AS entity, share
-    FROM matrix
+WITH hidden AS (
+    SELECT entity FROM entity WHERE NOT service AND listed_from IS NULL
+), first_wallet AS (
+    SELECT min(m.wallet) AS wallet FROM matrix m LEFT JOIN wallet w ON w.wallet = m.wallet
+    GROUP BY coalesce(w.entity, m.wallet)
+), counted AS (
+    FROM matrix WHERE truth <> 'intent' OR wallet IN (FROM first_wallet)
+), truth_rows AS (
+    SELECT truth AS source, wallet, script, direction,
+           CASE WHEN entity IN (FROM hidden) THEN 'unattributed' ELSE {_CATEGORY} END AS category,
+           coalesce(entity, '') AS entity, share
+    FROM counted
 ), asked AS (
     SELECT DISTINCT wallet, script, direction FROM truth_rows
 ), told AS (
-    SELECT a.wallet, a.direction, coalesce({_CATEGORY}, 'unattributed') AS category,
+    SELECT a.wallet, a.direction, CASE WHEN coalesce(n.entity, e.entity) IN (FROM hidden) THEN 'unattributed'
+                                       ELSE coalesce({_CATEGORY}, 'unattributed') END AS category,
            coalesce(n.entity, e.entity, '') AS entity, coalesce(e.share, 0) AS share
     FROM asked a LEFT JOIN exposure e ON e.script = a.script AND e.direction = a.direction
     LEFT JOIN names n ON n.told = e.entity
@@ -66,7 +80,7 @@ WITH truth_rows AS (
     UNION ALL SELECT 'told', wallet, direction, 'unattributed', '', greatest(1 - sum(share), 0)
     FROM told GROUP BY wallet, direction
 ), known AS (
-    SELECT truth AS source, wallet, direction, sum(value) AS value FROM matrix GROUP BY ALL
+    SELECT truth AS source, wallet, direction, sum(value) AS value FROM counted GROUP BY ALL
 ), pair(mine, other) AS (
     VALUES ('convention', 'told'), ('intent', 'told'), ('intent', 'convention')
 ), difference AS (
@@ -119,7 +133,8 @@ def errors(truth: Truth, findings: Findings) -> dict[tuple[str, str, str], Error
     A wallet that the findings do not mention was told to be unattributed as a whole.
     """
     found: defaultdict[tuple[str, str, str], list[tuple[float, ...]]] = defaultdict(list)
-    for row in rows(_ERRORS, matrix=truth.matrix, exposure=findings.exposure, names=names(truth, findings)):
+    tables = {"matrix": truth.matrix, "wallet": truth.wallet, "entity": truth.entity}
+    for row in rows(_ERRORS, exposure=findings.exposure, names=names(truth, findings), **tables):
         found[row["mine"], row["other"], row["direction"]].append(tuple(float(row[name]) for name in Errors._fields))
     return {key: Errors(*np.array(lines).T) for key, lines in found.items()}
 

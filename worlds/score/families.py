@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, shells
+from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, rates, shells
 
-FAMILIES: Final = (clusters, coinjoin, change, deposits, exposure, shells, attribution)
+FAMILIES: Final = (clusters, coinjoin, change, deposits, exposure, shells, attribution, rates)

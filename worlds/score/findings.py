@@ -53,7 +53,8 @@ TABLES: Final = (
     ),
     Table(
         "deposit",
-        "addresses said to be an exchange's deposit addresses; baseline: all that are attributed to an exchange",
+        "addresses said to be an exchange's deposit addresses; baseline: all that are attributed to an exchange, "
+        "a listed one left out",
         (SCRIPT, ENTITY, CONFIDENCE),
         ("script",),
     ),
@@ -98,6 +99,16 @@ TABLES: Final = (
         ),
         ("script", "other", "rule"),
     ),
+    Table(
+        "rates",
+        "how the chain's transactions look, coinbases left out",
+        (
+            Column("feature", pa.string(), "", "version, nSequence, locktime, shape, outputs, script, fee, reuse"),
+            Column("kind", pa.string(), "", "its value, or a kind of values"),
+            Column("n", pa.int64(), "transactions", "how many have it"),
+        ),
+        ("feature", "kind"),
+    ),
 )
 
 
@@ -118,6 +129,7 @@ class Findings:
     ownership: pa.Table
     shell: pa.Table
     refusal: pa.Table
+    rates: pa.Table
 
     @classmethod
     def of(cls, **found: pa.Table) -> Self:

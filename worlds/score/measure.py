@@ -44,8 +44,17 @@ def select(sql: str, **tables: pa.Table) -> pa.Table:
     """Answer SQL over Arrow tables with an Arrow table; every table is known by its argument's name."""
     with duckdb.connect() as con:
         for name, table in tables.items():
-            con.register(name, table)
+            con.register(name, _plain(table))
         return con.sql(sql).to_arrow_table()
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Give lists of strings in place of lists of dictionary codes: DuckDB can not read these where all are empty."""
+    for n, column in enumerate(table.schema):
+        if pa.types.is_list(column.type) and pa.types.is_dictionary(column.type.value_type):
+            plain = pa.list_(column.type.value_type.value_type)
+            table = table.set_column(n, column.name, table[n].cast(plain))
+    return table
 
 
 def rows(sql: str, **tables: pa.Table) -> list[dict[str, Any]]:

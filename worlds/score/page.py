@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from heuristics import rules
+from heuristics.accuracy import JUDGED_ON, decides
+from worlds.score import rates
 from worlds.score.bars import BARS, NOTHING, headline, judged, number, shown
 from worlds.score.families import FAMILIES
 from worlds.score.measure import Metrics, base
@@ -14,7 +16,14 @@ from worlds.score.report import LABELS, Report, Result
 from worlds.score.sections import SECTIONS, Breakdown, Section
 
 MEANINGS: Final[Metrics] = {base(name): row for family in FAMILIES for name, row in family.METRICS.items()}
+_NEAR: Final = 0.015  # shares this near to 0 or 1 are shown with more digits
 SECOND: Final = "contrary"  # the suite whose parts are told beside those of the suite that decides
+BASE_RATES: Final = (
+    "Of all transactions but coinbases. The real chain's are of 105,546 transactions drawn evenly from all years "
+    "(decluster's survey). That a round fee is a multiple of 1,000 satoshi, the tip the block before, and a script "
+    "type that of the outputs is our reading of it. The worlds' wallet programs were set by the same survey: that "
+    "they are alike here is no evidence that they are in what it does not tell."
+)
 SUITE_NAMES: Final = {"contrary": "contrary (every rule wrong)"}
 
 
@@ -25,7 +34,7 @@ def to_markdown(report: Report) -> str:
         table = _section(report.results, section) if isinstance(section, Section) else _parts(report.results, section)
         if table:
             parts += [f"## {section.title}", *filter(None, [section.note]), table]
-    return "\n\n".join([*parts, "## Real blocks", *_real(report.real)]) + "\n"
+    return "\n\n".join([*parts, *_rates(report.results), "## Real blocks", *_real(report.real)]) + "\n"
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -37,16 +46,24 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> st
 
 
 def _introduction(results: Sequence[Result]) -> str:
-    return (
+    if not results:
+        return "Nothing was evaluated."
+    names = [one.suite for one in results]
+    text = (
         "Every figure here comes from worlds whose truth is known: the pipeline reads their blocks and labels in a "
         "process of its own and never sees the truth. A figure is the mean over the suite's worlds ± its standard "
         "deviation; `-` stands where there is nothing to measure or no rule yet. The worlds are simulated: they hold "
         "the habits that we know of, so a figure here is not the error rate on the real chain. *Disclosed* labels are "
-        "what a user would have, *perfect* ones are complete and right. No threshold was chosen on `held-out`. "
-        "Parts are told for the suite that decides and for the contrary one; the JSON has every figure of every suite."
-        if results
-        else "Nothing was evaluated."
+        "what a user would have, *perfect* ones are complete and right. "
     )
+    if JUDGED_ON in names:
+        text += f"`{JUDGED_ON}` decides: no threshold was chosen on it. "
+    else:
+        text += f"`{JUDGED_ON}`, which is to decide, was not run: `{decides(names)}` stands in. "
+    told = [name for name in names if name in {decides(names), SECOND}]
+    if len(told) < len(names):
+        text += f"Parts are told of {' and '.join(f'`{name}`' for name in told)}. "
+    return text + "`accuracy.json` has every figure of the suites under *Runs*, by world count, mean and spread."
 
 
 def _bars(results: Sequence[Result]) -> list[str]:
@@ -62,7 +79,8 @@ def _bars(results: Sequence[Result]) -> list[str]:
     rates = [_pooled(suite, bar.what, bar.labels, bar.score) for bar in BARS]
     if any(rates):
         text.append(
-            "Rates over all worlds together, with Wilson's interval at 95 %:\n\n" + "\n".join(filter(None, rates))
+            "Rates over all worlds together, with Wilson's interval at 95 %. It takes the cases as independent, which "
+            "those of one world are not: the true interval is wider.\n\n" + "\n".join(filter(None, rates))
         )
     return text
 
@@ -72,9 +90,22 @@ def _pooled(suite: Result, what: str, labels: str, name: str) -> str:
     if found is None or found.pooled is None or found.low is None or found.high is None or found.cases is None:
         return ""
     return (
-        f"- {what} ({labels} labels): {number(found.pooled)} of {number(found.cases)} cases, "
-        f"{number(found.low)} to {number(found.high)}"
+        f"- {what} ({labels} labels): {round(found.pooled * found.cases):,} of {found.cases:,} "
+        f"({_percent(found.pooled)}), {_bound(found.low)} to {_bound(found.high)}"
     )
+
+
+def _percent(share: float) -> str:
+    """Whole percent, finer near the ends."""
+    return f"{share:.0%}".replace("%", " %") if _middling(share) else f"{number(100 * share)} %"
+
+
+def _bound(share: float) -> str:
+    return f"{share:.2f}" if _middling(share) else number(share)
+
+
+def _middling(share: float) -> bool:
+    return _NEAR <= share <= 1 - _NEAR
 
 
 def _runs(results: Sequence[Result]) -> list[str]:
@@ -123,6 +154,30 @@ def _section(results: Sequence[Result], section: Section) -> str:
     ]
     heads = ["Score", "Meaning", *(f"{SUITE_NAMES.get(one.suite, one.suite)}, {labels}" for one, labels in columns)]
     return markdown_table(heads, rows) if rows else ""
+
+
+def _rates(results: Sequence[Result]) -> list[str]:
+    """How often each value of a feature is seen on the real chain and in each suite; labels make no difference."""
+    shares: list[tuple[str, str, float | None]] = [
+        (f, v, s) for f, values in rates.REAL.items() for v, s in values.items()
+    ]
+    shares += [(feature, value, None) for feature, values in rates.UNKNOWN.items() for value in values]
+    rows = [
+        (
+            f,
+            v,
+            NOTHING if real is None else number(real),
+            *(shown(one.figure(LABELS[0], _rate(f, v))) for one in results),
+        )
+        for f, v, real in shares
+        if any(one.figure(LABELS[0], _rate(f, v)) for one in results)
+    ]
+    heads = ["Feature", "Value", "Real chain", *(one.suite for one in results)]
+    return ["## Base rates", BASE_RATES, markdown_table(heads, rows)] if rows else []
+
+
+def _rate(feature: str, value: str) -> str:
+    return f"rates.share[{feature}: {value}]"
 
 
 def _parts(results: Sequence[Result], section: Breakdown) -> str:

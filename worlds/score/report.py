@@ -18,6 +18,9 @@ from worlds.score.summary import Summary
 SCHEMA: Final = 1
 DIGITS: Final = 6
 _SAME: Final = 2e-6  # two figures that differ by no more are the same, rounded here and there
+_COMPARED: Final = ("n", "mean", "sd", "least", "most")
+NO_FIGURE: Final = "undefined"
+PUBLISH: Final = "where the change is meant, publish the figures: `make accuracy`"
 LABELS: Final = ("disclosed", "perfect")
 """What the pipeline was given: the labels that a user has, or such as are complete and right."""
 
@@ -86,22 +89,43 @@ class Report:
 
 
 def differences(report: Report, published: Report) -> list[str]:
-    """Say where a report's figures are not the published ones, suite by suite; what the other lacks is no difference.
+    """Say where a report's figures are not the published ones, suite by suite, and what to do about it.
 
-    Rounding aside, the same software gives the same figures on every machine.
+    A suite that was not run is no difference; one that was run and is not published is one. Rounding aside, the same
+    software gives the same figures on every machine.
     """
     earlier = {one.suite: one for one in published.results}
-    pairs = [(one, earlier[one.suite]) for one in report.results if one.suite in earlier]
-    return [line for now, then in pairs for labels in LABELS for line in _changes(now, then, labels)]
+    lines = []
+    for now in report.results:
+        then = earlier.get(now.suite)
+        if then is None:
+            lines.append(f"{now.suite}: the published report does not have this suite")
+        else:
+            lines += [line for labels in LABELS for line in _changes(now, then, labels)]
+    return [*lines, PUBLISH] if lines else []
 
 
 def _changes(now: Result, then: Result, labels: str) -> Iterator[str]:
-    for name in sorted({*now.figures[labels], *then.figures[labels]}):
-        means = [
-            None if found is None else found.mean for found in (now.figure(labels, name), then.figure(labels, name))
-        ]
-        if None in means or not math.isclose(*means, rel_tol=0, abs_tol=_SAME):  # type: ignore[arg-type]
-            yield f"{now.suite}: {name} ({labels} labels) is {means[0]}, published is {means[1]}"
+    """Give the scores of which any of `_COMPARED` is another, or that only one of the two has."""
+    mine, theirs = (one.figures.get(labels, {}) for one in (now, then))
+    for name in sorted({*mine, *theirs}):
+        pair = [one.get(name) for one in (mine, theirs)]
+        if None in pair:
+            told = [NO_FIGURE if one is None else f"{one.mean:g}" for one in pair]
+            yield f"{now.suite}: {name} ({labels} labels) is {told[0]}, published is {told[1]}"
+            continue
+        for field in _COMPARED:
+            is_, was = (getattr(one, field) for one in pair)
+            if not _same(is_, was):
+                told = [NO_FIGURE if one is None else f"{one:.6g}" for one in (is_, was)]
+                what = f"{now.suite}: {name} ({labels} labels): {field}"
+                yield f"{what} is {told[0]}, published is {told[1]}"
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME)
 
 
 def _result(content: dict[str, Any]) -> Result:

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from chains.errors import TadoruError
+from worlds.score.known import labels_known_by
 
 MODULE: Final = "worlds.score.blind"
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
@@ -40,6 +42,8 @@ class Job:
     """Where the pipeline works; what is there already is used again."""
     checkpoints: tuple[int, ...] = ()
     """Heights at which to say what was known by then."""
+    days: Mapping[int, date] = field(default_factory=dict)
+    """The day of a checkpoint: labels of later days are withheld. One without a day has all that are disclosed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Said:
     perfect: Path
     """With labels that are complete and right."""
     checkpoints: Mapping[int, Path]
-    """With the labels that a user has, as of each height."""
+    """With the labels that a user had by then, as of each height."""
 
 
 def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
@@ -73,7 +77,10 @@ def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
     disclosed, perfect = job.world / "disclosed", job.world / "truth" / "labels"
     # In this order one lake grows: each run reads only the blocks that the one before did not.
     for height, folder in said.checkpoints.items():
-        run_blind(job, disclosed, folder, limits, until=height)
+        known = disclosed
+        if height in job.days:
+            known = labels_known_by(job.days[height], disclosed, job.work / "known" / str(height))
+        run_blind(job, known, folder, limits, until=height)
     run_blind(job, disclosed, said.disclosed, limits)
     run_blind(job, perfect, said.perfect, limits)
     return said

@@ -36,6 +36,17 @@ _CHANGE: Final = {
     "precision": "precision",
     "coverage": "coverage",
 }
+_DEPOSITS: Final = {
+    "paid": "paid",
+    "called": "said to be one",
+    "precision": "of these, right",
+    "precision_owner": "the right party's",
+    "recall_paid": "of those paid, found",
+    "recall_any": "",
+    "recall_macro": "",
+    "wrong_service": "",
+    "f1": "",
+}
 _ERRORS: Final = {"mean_error": "mean error", "p95_error": "95th percentile", "max_error": "worst wallet"}
 _ALARMS: Final = {
     "false_clear": "cleared falsely",
@@ -76,8 +87,10 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
             "coinjoin.single_owner",
             "coinjoin.false",
             "coinjoin.batches",
-            "coinjoin.false_on_batches*",
+            "coinjoin.false_on_batches",
+            "coinjoin.false_on_batches_absorbing",
         ),
+        "A batch is any transaction of one owner with ten outputs or more.",
     ),
     Breakdown(
         "CoinJoin by kind",
@@ -107,16 +120,32 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
         "Kinds that are never taken for one are left out.",
         silent=True,
     ),
+    Breakdown(
+        "Batches by kind",
+        {
+            "coinjoin.batches[*]": "batches",
+            "coinjoin.false_on_batches[*]": "taken for several parties'",
+            "coinjoin.false_on_batches_absorbing[*]": "surely enough to stop trails",
+        },
+        silent=True,
+    ),
     Section(
         "Change",
         tuple(f"change.{name}[{label},50]" for label in change.LABELS for name in _CHANGE),
-        "`intent`: what the payer did; `cospend`: the label that studies of the real chain have to use.",
+        "`intent`: what the payer did; `cospend`: the label that studies of the real chain have to use. The baseline "
+        "of today is T0 clusters, the same evidence as that label: that alone is why it does so well by `cospend`.",
     ),
     Breakdown(
         "Change by wallet program",
         {f"change.{name}[intent,50,program=*]": head for name, head in _CHANGE.items()},
     ),
-    Section("Deposit addresses", ("deposits.*",)),
+    Section("Deposit addresses of exchanges", tuple(f"deposits.{name}" for name in _DEPOSITS)),
+    Breakdown(
+        "Deposit addresses of other services",
+        {f"deposits.{name}[*]": head for name, head in _DEPOSITS.items() if head},
+        "By the service's category; no bar is on them.",
+        silent=True,
+    ),
     Section(
         "Exposure and ownership",
         (
@@ -151,6 +180,7 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
             "shells.principal",
             "shells.false_leads",
             "shells.delay_*",
+            "shells.checkpoint_days",
             "shells.never_found",
         ),
     ),
@@ -190,5 +220,11 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
             "attribution.misnamed[*]": "public: another one named",
             "attribution.unknown_kept[*]": "private: left open",
         },
+    ),
+    Section(
+        "How like the real chain the worlds are",
+        ("rates.distance[*]",),
+        "0: every value of the feature is as frequent as on the real chain; 1: none of its values is the same. The "
+        "shares stand in the table below.",
     ),
 )

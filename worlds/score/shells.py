@@ -1,7 +1,7 @@
 """Shell entities: how well the ranking finds them, whom it takes for one, and how late it does.
 
 The unit is a wallet: the best score among its addresses. Candidates are the sampled wallets, the shells and every
-wallet that was ranked; who was not ranked has the score 0.
+wallet that was ranked; who was not ranked has the score 0. A shell that was never paid is not on the chain and none.
 """
 
 from collections import Counter, defaultdict
@@ -35,10 +35,15 @@ METRICS: Final[Metrics] = {
     "shells.principal": ("of the shells found, the right principal named", "share", "higher"),
     "shells.false_leads[kind]": (f"others that score {LEAD} or more, by category or role", "count", "lower"),
     "shells.false_lead_rate[kind]": ("the same as a share of their kind", "share", "lower"),
-    "shells.delay_days": ("from a shell's first day to the first lead, mean over those found", "days", "lower"),
+    "shells.delay_days": (
+        "from a shell's first day to the first checkpoint with a lead, mean over those found", "days", "lower",
+    ),
     "shells.delay_value": ("received by the shell until then, mean over those found", "BTC", "lower"),
+    "shells.checkpoint_days": (
+        "from one checkpoint to the next, which is as finely as the delay is known, mean", "days", "",
+    ),
     "shells.never_found": ("shells that no checkpoint found", "share", "lower"),
-}
+}  # fmt: skip
 
 _RANKING = """
 WITH named AS (
@@ -49,7 +54,7 @@ WITH named AS (
     SELECT wallet, max(score) AS score, arg_max(principal, score) AS principal FROM named GROUP BY wallet
 ), true_shell AS (
     SELECT wallet, list(DISTINCT type ORDER BY type) AS types, list(DISTINCT principal) AS principals
-    FROM shell GROUP BY wallet
+    FROM shell SEMI JOIN address USING (wallet) GROUP BY wallet
 ), candidate AS (
     SELECT DISTINCT wallet FROM matrix UNION SELECT wallet FROM best UNION SELECT wallet FROM true_shell
 ), kind AS (
@@ -62,7 +67,7 @@ FROM candidate c LEFT JOIN best b USING (wallet) LEFT JOIN true_shell s USING (w
 ORDER BY c.wallet
 """
 _SHELLS = """
-SELECT wallet, min(from_height) AS start FROM shell GROUP BY wallet ORDER BY wallet
+SELECT wallet, min(from_height) AS start FROM shell SEMI JOIN address USING (wallet) GROUP BY wallet ORDER BY wallet
 """
 _RECEIVED = """
 SELECT o.wallet, t.height, sum(o.value)::BIGINT AS value
@@ -171,7 +176,7 @@ def delay(truth: Truth, checkpoints: Sequence[tuple[int, Findings]], interval: f
         None throughout where no checkpoint ranks anybody, or where there is no shell. A lead from before the shell
         began counts from its first checkpoint on.
     """
-    starts = {str(row["wallet"]): int(row["start"]) for row in rows(_SHELLS, shell=truth.shell)}
+    starts = {str(row["wallet"]): int(row["start"]) for row in rows(_SHELLS, shell=truth.shell, address=truth.address)}
     ranked = any(findings.shell.num_rows for _, findings in checkpoints)
     first: dict[str, int] = {}
     for height, findings in checkpoints:
@@ -183,9 +188,12 @@ def delay(truth: Truth, checkpoints: Sequence[tuple[int, Findings]], interval: f
         wallet = row["wallet"]
         if wallet in first and starts[wallet] <= row["height"] <= first[wallet]:
             through[wallet] += row["value"]
+    heights = [height for height, _ in checkpoints]
+    apart = share((heights[-1] - heights[0]) * interval / _DAY, len(heights) - 1) if heights else None
     days = sum(height - starts[wallet] for wallet, height in first.items()) * interval / _DAY
     return {
         "shells.delay_days": share(days, len(first)),
         "shells.delay_value": share(sum(through.values()) / _BTC, len(first)),
+        "shells.checkpoint_days": apart if ranked and starts else None,
         "shells.never_found": share(len(starts) - len(first), len(starts)) if ranked else None,
     }

@@ -24,6 +24,7 @@ from heuristics.rules import BY_ID
 from store.reader import Cursor, Listing
 from worlds.score.attributed import first_conclusions
 from worlds.score.findings import TABLES, Findings
+from worlds.score.looks import looks
 from worlds.score.scripts import scripts_of
 
 CHANGE_BASIS: Final = "t0_same_cluster"
@@ -148,7 +149,11 @@ def attribution(ground: Ground) -> pa.Table:
 
 
 def deposit(ground: Ground) -> pa.Table:
-    """Take every address that is attributed to an exchange: no rule tells deposit addresses yet."""
+    """Take every address that is attributed to an exchange: no rule tells deposit addresses yet.
+
+    What is attributed to a listed party has that party's category, so a listed exchange's addresses are not among
+    them: they count as nobody's.
+    """
     found = attribution(ground)
     return found.filter(pc.equal(found["category"], "exchange"))
 
@@ -188,6 +193,11 @@ def refusal(_: Ground) -> pa.Table:
     return _table("refusal", ())
 
 
+def rates(ground: Ground) -> pa.Table:
+    """Count how transactions look: this says nothing of whose they are."""
+    return ground.ask(looks(ground.facts))
+
+
 STATEMENTS: Final[dict[str, Callable[[Ground], pa.Table]]] = {
     "cluster": cluster,
     "coinjoin": coinjoin,
@@ -198,6 +208,7 @@ STATEMENTS: Final[dict[str, Callable[[Ground], pa.Table]]] = {
     "ownership": ownership,
     "shell": shell,
     "refusal": refusal,
+    "rates": rates,
 }
 _SCHEMAS: Final = {table.name: table.schema for table in TABLES}
 

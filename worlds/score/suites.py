@@ -75,6 +75,6 @@ SUITES: dict[str, Suite] = {
         Suite("tune", Flavour.TUNE, range(1, 21)),
         Suite("check", Flavour.TUNE, range(101, 121), gates=CHECK_GATES),
         Suite("held-out", Flavour.HELD_OUT, range(1001, 1021)),
-        Suite("contrary", Flavour.CONTRARY, range(1, 6)),
+        Suite("contrary", Flavour.CONTRARY, range(2001, 2021)),
     )
 }

@@ -61,9 +61,9 @@ class _Party:
         return Actor(self.id, self.name, homes, (_CONCEPT.get(self.category, self.category),))
 
     def tag(self, place: "_Place", on: date) -> Tag:
-        """As a tag pack has it: this address is that party's."""
+        """As a tag pack has it: this address is that party's; what for is not said, since nobody outside knows."""
         concept = _CONCEPT.get(self.category, self.category)
-        return Tag(place.address, f"{self.name} {place.role}", self.id, concept, on)
+        return Tag(place.address, self.name, self.id, concept, on)
 
 
 class _Place(NamedTuple):

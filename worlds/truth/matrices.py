@@ -1,6 +1,6 @@
 """Where the money of sampled wallets came from and where it went: by convention, and by intent.
 
-By convention, as `docs/exposure.md` states it: trails stop at services and listed parties; everything else passes
+By convention, trails stop at services and listed parties; everything else passes
 value through in proportion (haircut); a coinbase is `mined`, a CoinJoin is `coinjoin`; a wallet is one party whose
 own change and transfers do not count, CoinJoins and joint transactions that it signs included. This is the oracle
 that the product is scored against: it is written from the definition, with the true owners, and shares no code

@@ -14,8 +14,8 @@ SELECT entity, name, jurisdiction, service, listed_from, service OR listed_from 
        CASE WHEN listed_from IS NULL THEN category ELSE 'sanctioned_entity' END AS category
 FROM entity
 """
-# A custodian holds the keys, an exchange has the customers: where both are services, the address is the exchange's.
-# Where the holder is none (a shell), whom the address serves is what nobody can see.
+# A custodian holds the keys, an exchange has the customers: the address is the exchange's. Elsewhere who holds the
+# keys and whom the address serves are the same; a row that says otherwise counts as the holder's.
 _OWNED = """
 CREATE VIEW owned AS
 SELECT script, wallet, role, holder.entity AS holder,

@@ -1,6 +1,6 @@
 """Writes the truth of a world down while it happens: the recorder that `World` tells of every block."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from worlds.deeds import Bulk, Deed, Happened
@@ -33,9 +33,7 @@ class Record:
         height, reward, deeds, booked, crowd = block
         every = [reward, *deeds]
         self.n_tx += len(every)
-        new = [row for deed in every for row in self._addresses(deed)]
-        self.n_addresses += len(new)
-        self._truth.add("address", new)
+        self._addresses(script for deed in every for script, _ in deed.outputs)
         self._truth.add("tx", [self._tx(height, deed) for deed in every])
         self._truth.add("input", [row for deed in deeds for row in self._inputs(deed)])
         self._truth.add("output", [row for deed in every for row in self._outputs(deed)])
@@ -52,6 +50,7 @@ class Record:
         self.n_entities += tables["entity"].num_rows
         for table, rows in tables.items():
             self._truth.add_batch(table, rows)
+        self._addresses(script for script, _ in batch.makes.values())
 
     def close(self, shells: Sequence[Shell]) -> None:
         """Write who was there: the parties, their wallets, and who was whose front."""
@@ -80,14 +79,17 @@ class Record:
         wallet = self._world.wallets.get(name)
         return wallet.group if wallet else name  # the crowd's are not the world's
 
-    def _addresses(self, deed: Deed) -> Iterator[Row]:
-        """Rows of the addresses that this transaction pays for the first time."""
-        for script, _ in deed.outputs:
+    def _addresses(self, scripts: Iterable[bytes]) -> None:
+        """Write those of the town's addresses among these that are paid for the first time."""
+        new = []
+        for script in scripts:
             address = self._world.address_of(script)
             if isinstance(address, Address) and script not in self._seen:
                 self._seen.add(script)
                 wallet = self._world.wallets[address.owner]
-                yield script, wallet.group, wallet.owner.id, address.role
+                new.append((script, wallet.group, wallet.owner.id, address.role))
+        self.n_addresses += len(new)
+        self._truth.add("address", new)
 
     def _tx(self, height: int, deed: Deed) -> Row:
         groups = list(dict.fromkeys(self._group(name) for name in deed.by))

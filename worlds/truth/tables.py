@@ -13,14 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chains.blocks import Column, Table
+from store.errors import DamagedError
 
-COINJOIN_KINDS = ("coinjoin", "joinmarket", "wasabi1", "wabisabi", "whirlpool")
+COINJOIN_KINDS = ("coinjoin", "joinmarket", "wasabi1", "wabisabi", "whirlpool", "whirlpool_first")
 """Kinds of transaction that mix: what goes in and what comes out belong to many, on purpose."""
 MULTI_PARTY_KINDS = (*COINJOIN_KINDS, "swap", "payjoin", "dual_fund")
 """Kinds of transaction that several parties sign."""
 ROLES = ("receive", "change", "deposit", "hot", "cold", "payout", "reward", "front", "mix", "donation")
 """What an address is there for."""
-SHELL_TYPES = ("static", "chain", "rotating", "mixed", "slow", "split", "nested")
+SHELL_TYPES = ("static", "chain", "rotating", "mixed", "slow", "split", "nested", "captive")
 """How a shell hides its principal."""
 OWN_CATEGORIES = ("mined", "coinjoin", "unspent", "fee", "unattributed")
 """Categories of the matrix that are no party's; the others are those of `store.formats.taxonomy`."""
@@ -64,7 +65,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "address",
-        "one row per locking script that a wallet has made",
+        "one row per locking script of a wallet that was paid",
         (
             _SCRIPT,
             _WALLET,
@@ -108,7 +109,14 @@ TABLES: tuple[Table, ...] = (
             _SCRIPT,
             _VALUE,
             _WALLET,
-            Column("is_change", pa.bool_(), "", "whether a signer paid it back to itself"),
+            Column(
+                "is_change",
+                pa.bool_(),
+                "",
+                "whether it is what a payer had left over, or a sweep's or spend's output to the very wallet that it "
+                "spends; other outputs to a signer are not: mixed coins, premix of a Tx0, splits, transfers to its "
+                "other wallets, a merchant's output of a PayJoin",
+            ),
         ),
         (),
     ),
@@ -180,13 +188,24 @@ class Truth:
         ------
         FileNotFoundError
             Where a table is missing.
+        DamagedError
+            Where a table can not be read, or has other columns.
         """
         return cls(**{one.name: read_table(folder, one.name) for one in fields(cls)})
 
 
 def read_table(folder: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one table, or some of its columns."""
-    table = pq.read_table(path_of(folder, name), columns=columns and list(columns), partitioning=None)
+    path = path_of(folder, name)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: make the world again")
+    try:
+        table = pq.read_table(path, columns=columns and list(columns), partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        why = " ".join(str(error).split())
+        raise DamagedError(f"{path} can not be read ({why}): make the world again") from error
+    if columns is None and table.schema.names != SCHEMAS[name].names:
+        raise DamagedError(f"{path} has other columns than this version writes: make the world again")
     return table.unify_dictionaries()
 
 

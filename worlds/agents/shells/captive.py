@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from worlds.agents.shells.company import Company
-from worlds.agents.shells.terms import Terms
+from worlds.business.company import Company
+from worlds.business.terms import Terms
 from worlds.deeds import Payee
 from worlds.ledger.keys import Address
 from worlds.parties import Entity
@@ -61,7 +61,7 @@ class Captive:
             rng = town.rng(f"captive {partner.entity.id}")
             venue = rng.choice(japanese)
             house = House(venue.entity, venue)
-            company = Company.found(town, rng, "static", house, Terms.drawn(town, rng), _PLACE)
+            company = Company.found(town, rng, "captive", house, Terms.drawn(town, rng), _PLACE)
             usual = rng.uniform(0.2, 0.5) if tune else rng.uniform(0.1, 0.3)
             found.append(cls(town, house, company, partner, rng, rng.uniform(0.4, 0.9), usual))
             town.note(f"captive {venue.entity.id}", found[-1])

@@ -6,8 +6,8 @@ Who really paid whom stands in no transaction: the company deposits, and the hos
 from dataclasses import dataclass
 from typing import Self
 
-from worlds.agents.shells.company import Company
-from worlds.agents.shells.terms import Terms
+from worlds.business.company import Company
+from worlds.business.terms import Terms
 from worlds.settings import Flavour
 from worlds.town import Town
 

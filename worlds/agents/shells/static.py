@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
-from worlds.agents.shells.company import Company
-from worlds.agents.shells.terms import Terms
+from worlds.business.company import Company
+from worlds.business.terms import Terms
 from worlds.town import Town
 
 

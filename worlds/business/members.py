@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from worlds.deeds import Payment, Share
+from worlds.business.funds import SCRIPT, SMALLEST_COIN, pay_with, spare
+from worlds.deeds import Payment
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.town import Person, Town
-from worlds.wallet import BTC, DUST, Habits, Wallet, vbytes
-from worlds.words import World
+from worlds.wallet import BTC, Habits, Wallet, vbytes
 
-SMALLEST_COIN = 10_000  # satoshi below which a coin is not worth the fee of its input
-_SCRIPT_BYTES = bytes(34)  # as long as the longest locking script
 _TOGETHER = (0.55, 0.25, 0.2)  # how often one, two and three mixed coins are spent at once
 _FROM_EXCHANGE = 0.3  # of top-ups
 _LEAST_TOP_UP = BTC // 50
@@ -43,19 +41,6 @@ def join(town: Town, rng: Random, name: str, share: float, habits: Habits) -> li
     return [Member(p, town.world.wallet(f"{p.entity.id} {name}", habits, p.entity)) for p in people]
 
 
-def endow(town: Town, rng: Random, wallet: Wallet, coins: int, most: float) -> None:
-    """Let a wallet start with some coins of up to `most` bitcoin each."""
-    for _ in range(coins):
-        town.endow(wallet.receive(), int(BTC * rng.uniform(most / 4, most)))
-
-
-def spare(world: World, wallet: Wallet, outputs: int = 2) -> int:
-    """Satoshi that a wallet can pay in one transaction, whichever coins it takes; less than 0 where it can not."""
-    coins = wallet.spendable(world.height)
-    size = vbytes(coins, [_SCRIPT_BYTES] * outputs)
-    return sum(c.value for c in coins) - wallet.habits.fee_for(size, world.fee_level)
-
-
 def top_up(town: Town, rng: Random, member: Member) -> None:
     """Move own money into the second wallet, from the everyday one or from an account at an exchange."""
     funds = spare(town.world, member.person.wallet)
@@ -67,26 +52,13 @@ def top_up(town: Town, rng: Random, member: Member) -> None:
         town.world.pay(member.person.wallet, member.wallet.receive(), value, word="transfer")
 
 
-def pay_with(
-    world: World, wallet: Wallet, coins: Sequence[Coin], payments: Sequence[Payment], word: str = "pay"
-) -> bytes:
-    """Pay from these coins; what is left comes back as change."""
-    change = wallet.receive(role="change")
-    size = vbytes(coins, [*(p.to.script for p in payments), change.script])
-    rest = sum(c.value for c in coins) - sum(p.value for p in payments) - wallet.habits.fee_for(size, world.fee_level)
-    kept = [Payment(change, rest)] if rest >= DUST else []
-    return world.joint(
-        [Share(wallet, coins, [*payments, *kept], range(len(payments), len(payments) + len(kept)))], word
-    )
-
-
 def spend_mixed(town: Town, rng: Random, member: Member, coins: Sequence[Coin]) -> None:
     """Spend up to three mixed coins as one spends any: pay a person or a shop, deposit them, take them home."""
     if not coins:
         return
     n = min(len(coins), rng.choices((1, 2, 3), _TOGETHER)[0])
     chosen = rng.sample(coins, n)
-    worth = sum(c.value for c in chosen) - 2 * member.wallet.habits.fee_for(vbytes(chosen, [_SCRIPT_BYTES] * 2), 1)
+    worth = sum(c.value for c in chosen) - 2 * member.wallet.habits.fee_for(vbytes(chosen, [SCRIPT] * 2), 1)
     if worth < SMALLEST_COIN * 10:
         return
     way = rng.randrange(4)
@@ -101,6 +73,10 @@ def spend_mixed(town: Town, rng: Random, member: Member, coins: Sequence[Coin]) 
         pay_with(town.world, member.wallet, chosen, [Payment(to, int(worth * rng.uniform(0.3, 0.9)))])
 
 
-def fee_rate(world: World) -> int:
-    """Satoshi per virtual byte that a coordinator asks for today."""
-    return max(1, round(8 * world.fee_level))
+def between_mixes(town: Town, rng: Random, members: Sequence[Member], top_ups: float, spends: float) -> None:
+    """Let members bring coins, and spend what is mixed, each so many times a day."""
+    for _ in range(town.happens(rng, top_ups)):
+        top_up(town, rng, rng.choice(members))
+    for _ in range(town.happens(rng, spends)):
+        member = rng.choice(members)
+        spend_mixed(town, rng, member, member.coins(town.height, mixed=True))

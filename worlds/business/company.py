@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
-from worlds.agents.shells.terms import Terms
+from worlds.business.terms import Terms
 from worlds.deeds import Payee, Payment
 from worlds.ledger.chain import Outpoint
 from worlds.ledger.keys import Address
