@@ -74,7 +74,12 @@ def simulate_bitcoin(  # noqa: PLR0913 options of one command
         int, typer.Option(min=0, max=10_000, help="Further transactions per block, in bulk and unsigned.")
     ] = 0,
     agents: Annotated[str, typer.Option(help="Kinds of party beside the pools, comma-separated (default: all).")] = "",
-    flavour: Annotated[str, typer.Option(help="tune, held-out or contrary.")] = "tune",
+    flavour: Annotated[
+        str,
+        typer.Option(
+            help="tune; held-out: other wallet programs, shells and ranges; contrary: nobody does what rules expect."
+        ),
+    ] = "tune",
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Leave out valid keys and signatures: faster.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -14,7 +14,7 @@ from worlds.settings import Flavour, Settings, drawn
 from worlds.simulate import live, settled
 from worlds.town import Town
 
-KINDS = ("pool", "exchange", "custodian", "people", "designated", *(k for k in ROSTER if k.endswith(" shell")))
+KINDS = ("pool", "exchange", "custodian", "people", "designated", *(k for k in ROSTER if k.endswith("-shell")))
 _Kind = TypeVar("_Kind", bound=Agent)
 
 

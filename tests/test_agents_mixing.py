@@ -20,10 +20,10 @@ from worlds.town import Town
 from worlds.truth.tables import COINJOIN_KINDS, ROLES
 from worlds.wallet import BTC
 
-CONTRARY = ("contrary", "contrary_firms", "contrary_front")
+CONTRARY = ("contrary", "contrary-firms", "contrary-front")
 WHIRLPOOL = {"whirlpool", "whirlpool_first"}
 MIXERS = ("wasabi1", "wabisabi", "whirlpool", "joinmarket")
-AGENTS = ("pool", "exchange", "people", "custodial_mixer", "payjoin", *MIXERS, "market", "channels", "dust", *CONTRARY)
+AGENTS = ("pool", "exchange", "people", "custodial-mixer", "payjoin", *MIXERS, "market", "channels", "dust", *CONTRARY)
 SEEDS = (1, 2, 3)
 OFFER = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
 

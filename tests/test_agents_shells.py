@@ -350,7 +350,7 @@ def test_same_seed_same_transactions() -> None:
 
 def test_nobody_is_designated_where_there_is_nobody_to_deal_with() -> None:
     """Without people there is no designated exchange, and without it there are no fronts."""
-    fronts = tuple(k for k in KINDS if k.endswith(" shell"))
+    fronts = tuple(k for k in KINDS if k.endswith("-shell"))
     town, agents = settled(drawn(Settings(1, 200, people=0, signed=False, agents=("designated", *fronts))))
     assert not town.principals
     assert not town.shells
