@@ -465,12 +465,15 @@ def _made(out: Path, blocks: int = 150) -> Done:
     return apart("simulate", "bitcoin", "--out", out, "--blocks", str(blocks), "--people", "20", "--unsigned")
 
 
+_SOME_BLOCKS = 100_000  # bytes
+
+
 def _begun(out: Path) -> subprocess.Popen[bytes]:
-    """Begin a world that takes long, and wait until it writes."""
+    """Begin a world that takes long, and wait until it writes blocks, with all kernels compiled."""
     words = ["simulate", "bitcoin", "--out", str(out), "--blocks", "20000", "--people", "20", "--unsigned"]
     begun = subprocess.Popen([sys.executable, "-m", "service.cli", *words], stderr=subprocess.PIPE)
-    until = time.monotonic() + 60
-    while not list(out.glob("truth/tx.parquet")):
+    until = time.monotonic() + 120
+    while not any(file.stat().st_size > _SOME_BLOCKS for file in out.glob("node/blocks/blk*.dat")):
         assert begun.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
