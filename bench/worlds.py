@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.backfill import TADORU
 from bench.measure import Finished, Measure, run_command
 
-PEOPLE = 5_200  # who make 10⁵ transactions in BLOCKS, all agents together
+PEOPLE = 7_900  # who make 10⁵ transactions in BLOCKS, all agents together
 BLOCKS = 720
 CROWD = 2_500  # transactions a block
 FIRST_BUSY = 116  # blocks before the crowd has coins
