@@ -62,6 +62,7 @@ CODES: tuple[tuple[str, Exit], ...] = (
     ("AddressError", Exit.INPUT),
     ("LabelError", Exit.INPUT),
     ("BadInputError", Exit.INPUT),
+    ("NoWorldError", Exit.INPUT),
     ("NotFoundError", Exit.NO),
     ("NotReadyError", Exit.NO_INDEX),
     ("NoIndexError", Exit.NO_INDEX),

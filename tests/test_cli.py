@@ -387,8 +387,9 @@ def test_every_error_has_its_exit_code() -> None:
     from store import errors as store_errors  # noqa: PLC0415
     from store import index  # noqa: PLC0415
     from store.formats import problems  # noqa: PLC0415
+    from worlds.score import evaluate  # noqa: PLC0415
 
-    homes = (chain_errors, exits, store_errors, index, problems)
+    homes = (chain_errors, exits, store_errors, index, problems, evaluate)
     for name, _ in CODES:
         assert any(hasattr(home, name) for home in homes), name
     assert exit_of(chain_errors.NodeError("x")) is Exit.SOURCE

@@ -487,7 +487,7 @@ def test_a_killed_run_says_so_to_the_next(tmp_path: Path) -> None:
     begun.send_signal(signal.SIGKILL)
     begun.communicate()
     failed(_made(world), Exit.USAGE, "a world that was stopped half-way: remove it, or name a new folder")
-    failed(apart("evaluate", world), Exit.FAILED, "holds no simulated world")
+    failed(apart("evaluate", world), Exit.INPUT, "holds no simulated world")
     shutil.rmtree(world)
     assert _made(world).returncode == 0
 
