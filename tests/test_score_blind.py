@@ -35,7 +35,7 @@ from worlds.demo import DemoStory, build_demo
 from worlds.score import blind, statements
 from worlds.score.blind import Given
 from worlds.score.findings import TABLES, Findings, FindingsError
-from worlds.score.run import BlindRunError, Job, Limits, evaluate_worlds, run_blind
+from worlds.score.run import BlindRunError, Job, Limits, evaluate_world, run_blind
 from worlds.score.scripts import scripts_of
 from worlds.score.statements import Ground
 
@@ -354,10 +354,10 @@ def test_until_a_height_is_the_chain_as_it_was(world: Path, said: Findings, tmp_
     assert blind.run(given_of(world, tmp_path / "grown", until=200)) == early
 
 
-def test_worlds_are_evaluated_in_order(world: Path, said: Findings, tmp_path: Path) -> None:
-    """Each world gets findings with both sets of labels and at every checkpoint; results stand as asked."""
+def test_a_world_is_evaluated_with_all_its_labels(world: Path, said: Findings, tmp_path: Path) -> None:
+    """Each world gets findings with both sets of labels and at every checkpoint."""
     jobs = [Job(world, tmp_path / "one", (250, 150)), Job(world, tmp_path / "two")]
-    one, two = evaluate_worlds(jobs)
+    one, two = map(evaluate_world, jobs)
     assert list(one.checkpoints) == [150, 250]
     assert two.checkpoints == {}
     sizes = [len(Findings.read(folder).cluster) for folder in (*one.checkpoints.values(), one.disclosed)]
@@ -373,9 +373,9 @@ def test_failures_say_what_is_wrong(world: Path, tmp_path: Path) -> None:
     (tmp_path / "disclosed" / "wallets.csv").write_text("wallet,name\nx,y\n")
     job = Job(tmp_path, tmp_path / "work")
     with pytest.raises(BlindRunError, match=r"exit code 1:\n.*wallets.csv is no list of addresses"):
-        evaluate_worlds([job])
+        evaluate_world(job)
     with pytest.raises(BlindRunError, match=r"longer than 0.01 s"):
-        evaluate_worlds([job], limits=Limits(seconds=0.01))
+        evaluate_world(job, Limits(seconds=0.01))
     assert not (tmp_path / "work" / "findings").exists()
 
 

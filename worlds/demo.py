@@ -17,12 +17,12 @@ from worlds.cast import (
     taiga_through_the_front,
 )
 from worlds.claims import Actor, Listed, Tag, write_actor_pack, write_sdn, write_tag_pack
+from worlds.ledger.blocks import NETWORK
 from worlds.ledger.datadir import write_datadir
 from worlds.ledger.keys import Address, AddressKind
 from worlds.wallet import BTC
 from worlds.words import World
 
-NETWORK = "regtest"
 SEED = 31
 _START = datetime(2025, 1, 6, tzinfo=UTC)
 _INTERVAL = 3 * 3_600  # seconds between blocks, so that the story takes seven weeks

@@ -1,7 +1,7 @@
 """What one world is like: what was asked for, and what its seed drew."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from worlds.programs import HELD_OUT, PROGRAMS
@@ -62,27 +62,15 @@ class Settings:
 
 
 def drawn(asked: Settings) -> Settings:
-    """Settings with what the seed draws; the same seed draws the same.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer blocks than it takes until the first coins can be spent.
-    """
+    """Settings with what the seed draws; the same seed draws the same. With a crowd nothing is signed."""
     rng = random.Random(f"{asked.seed}/{asked.flavour}/settings")  # noqa: S311 -- repeatable on purpose
     wide = asked.flavour is not Flavour.TUNE
     table = HELD_OUT if wide else PROGRAMS
     weights = {name: program.share * rng.gammavariate(4, 0.25) for name, program in table.items()}
     whole = sum(weights.values())
-    return Settings(
-        seed=asked.seed,
-        blocks=asked.blocks,
-        interval=asked.interval,
-        people=asked.people,
-        crowd=asked.crowd,
+    return replace(
+        asked,
         signed=asked.signed and not asked.crowd,
-        flavour=asked.flavour,
-        agents=asked.agents,
         programs={name: weight / whole for name, weight in weights.items()},
         designation=rng.uniform(0.35, 0.55),
         activity=rng.uniform(0.15, 0.5),

@@ -1,7 +1,6 @@
 """From settings to a world on disk: everyone moves in and lives, and the truth is written down meanwhile."""
 
 import gc
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from worlds.agents import ROSTER, Agent, with_needs
 from worlds.ledger.blocks import MATURITY, Block
 from worlds.ledger.chain import WorldError
-from worlds.ledger.datadir import DatadirWriter
+from worlds.ledger.datadir import DatadirWriter, xor_key
 from worlds.settings import Settings
 from worlds.town import FIRST_BUSY, Town
 from worlds.truth.disclose import disclose
@@ -68,8 +67,7 @@ def simulate(out: Path, settings: Settings, report: Report = lambda *_: None) ->
 
 
 def _write(out: Path, settings: Settings, report: Report) -> Summary:
-    key = hashlib.sha256(f"{settings.seed}/xor".encode()).digest()[:8]
-    with DatadirWriter(out / "node", key=key) as writer, TruthWriter(out / "truth") as truth:
+    with DatadirWriter(out / "node", key=xor_key(settings.seed)) as writer, TruthWriter(out / "truth") as truth:
         town, agents = settled(settings, writer.add)
         record = Record(town.world, truth)
         town.world.recorder = record

@@ -13,7 +13,7 @@ from worlds.parties import Entity
 from worlds.prices import daily
 from worlds.programs import HELD_OUT, HELD_OUT_SERVERS, PROGRAMS, SERVER_SHARES, SERVERS
 from worlds.settings import DAY, Flavour, Settings
-from worlds.wallet import BTC, Habits, Wallet, vbytes
+from worlds.wallet import BTC, LONGEST_SCRIPT, Habits, Wallet, vbytes
 from worlds.words import World
 
 FIRST_BUSY = MATURITY + 16  # height from which everybody has received what he starts with
@@ -211,7 +211,7 @@ class Town:
     def affords(self, wallet: Wallet, payments: Sequence[Payment]) -> bool:
         """Tell whether a wallet can make these payments in one transaction, even if that takes all its coins."""
         coins = wallet.spendable(self.height)
-        scripts = [*(p.to.script for p in payments), bytes(34)]
+        scripts = [*(p.to.script for p in payments), LONGEST_SCRIPT]
         fee = wallet.habits.fee_for(vbytes(coins, scripts), self.world.fee_level)
         return sum(c.value for c in coins) >= sum(p.value for p in payments) + fee
 

@@ -12,6 +12,7 @@ from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 
 BTC = 100_000_000
+LONGEST_SCRIPT = bytes(34)  # stands for a locking script that is not made yet
 DUST = 546  # satoshi below which a change output is not worth making
 
 INPUT_VBYTES = {
@@ -174,7 +175,7 @@ class Wallet:
         WorldError
             If the wallet holds too little; the message says how much.
         """
-        size = vbytes((), [*outputs, bytes(34)])
+        size = vbytes((), [*outputs, LONGEST_SCRIPT])
         chosen: list[Coin] = []
         total = 0
         for coin in self._ordered(target, next_height, rng):

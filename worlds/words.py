@@ -67,7 +67,7 @@ class World:
         signed: bool = True,
         sink: Callable[[Block], object] | None = None,
     ) -> None:
-        self.seed, self.signed = seed, signed
+        self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 -- repeatable on purpose
         self._keys = Keyring(seed, signed)
         self.chain = Chain(start, interval, sink)

@@ -15,7 +15,7 @@ from worlds.ledger.sighash import SIGHASH_ANYONECANPAY, SIGHASH_SINGLE
 from worlds.parties import Entity
 from worlds.settings import Flavour
 from worlds.town import Person, Town
-from worlds.wallet import BTC, DUST, Wallet, vbytes
+from worlds.wallet import BTC, DUST, LONGEST_SCRIPT, Wallet, vbytes
 
 _LEAST = BTC // 50  # satoshi that somebody must be able to pay to take part
 _OFFER = SIGHASH_SINGLE | SIGHASH_ANYONECANPAY
@@ -103,7 +103,7 @@ class Contrary:
         coins = [c for c in wallet.spendable(world.height) if c.value > _LEAST][: self.rng.randint(4, 8)]
         if len(coins) < 4:  # noqa: PLR2004 -- where coins are few, there are large ones
             return
-        fee = wallet.habits.fee_for(vbytes(coins, [bytes(34)] * (2 * len(coins))), world.fee_level)
+        fee = wallet.habits.fee_for(vbytes(coins, [LONGEST_SCRIPT] * (2 * len(coins))), world.fee_level)
         size = min(c.value for c in coins) * self.rng.randint(5, 9) // 10
         values = [size] * len(coins) + [c.value - size - fee // len(coins) - 1 for c in coins]
         outputs = [Payment(wallet.receive(role="change"), v) for v in values if v >= DUST]
@@ -128,7 +128,7 @@ class Contrary:
             wallet = person.wallet
             coins = sorted(wallet.spendable(self.town.height), key=lambda c: -c.value)[:2]
             old = next((a for a in wallet.addresses if a.role == "change"), wallet.addresses[0])
-            worth = sum(c.value for c in coins) - 2 * wallet.habits.fee_for(vbytes(coins, [bytes(34)] * 2), 4)
+            worth = sum(c.value for c in coins) - 2 * wallet.habits.fee_for(vbytes(coins, [LONGEST_SCRIPT] * 2), 4)
             kept = worth // 2 // _ROUND * _ROUND
             if kept:
                 outputs = [Payment(self._address(person), worth - kept), Payment(old, kept)]
@@ -142,7 +142,7 @@ class Contrary:
             gifts += [v.open_account(person.entity) for v in self.town.venues]
             coins = [max(wallet.spendable(world.height), key=lambda c: c.value)]
             to = self._address(person)
-            fee = wallet.habits.fee_for(vbytes(coins, [to.script, bytes(34)]), world.fee_level)
+            fee = wallet.habits.fee_for(vbytes(coins, [to.script, LONGEST_SCRIPT]), world.fee_level)
             value = (coins[0].value - fee) * 3 // 5
             if gifts and value > DUST:
                 given = Payment(self.rng.choice(gifts), coins[0].value - fee - value)

@@ -14,7 +14,7 @@ from worlds.ledger.keys import Address
 from worlds.parties import Entity
 from worlds.settings import Flavour
 from worlds.town import Person, Town, Venue
-from worlds.wallet import BTC, DUST, Wallet, vbytes
+from worlds.wallet import BTC, DUST, LONGEST_SCRIPT, Wallet, vbytes
 
 _LEAST = BTC // 100
 _TIERS = (BTC // 1000, BTC // 500, BTC // 200)
@@ -102,7 +102,7 @@ class ContraryFirms:
             Payment(self.town.address_of(p, self.rng), tiers[k % len(tiers)], p.entity) for k, p in enumerate(people)
         ]
         rest = sum(c.value for c in coins) - sum(p.value for p in paid)
-        rest -= fee_rate(world) * vbytes(coins, [bytes(34)] * 2 * n)
+        rest -= fee_rate(world) * vbytes(coins, [LONGEST_SCRIPT] * 2 * n)
         parts = n if style == "joinmarket" else n // 4
         kept = [Payment(hot.receive(role="change"), rest // parts - k * 1_009) for k in range(parts)]
         if kept[-1].value > DUST:

@@ -13,7 +13,7 @@ from worlds.deeds import Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.town import Town
-from worlds.wallet import BTC, Wallet, vbytes
+from worlds.wallet import BTC, LONGEST_SCRIPT, Wallet, vbytes
 
 _NAME, _PLACE = "strongroom", "CH"
 _SERVED = (("shirakaba", "JP"), ("tagus", "PT"))
@@ -82,6 +82,6 @@ class Custodian:
     def _share(self, venue: Exchange, coins: list[Coin], kept: int) -> Share:
         """Give one exchange's part: all its coins, less the charge and the fee, to its hot wallet."""
         to = venue.hot.receive(role="hot")
-        fee = self.wallet.habits.fee_for(vbytes(coins, [to.script, bytes(34)]) + 100, self.town.world.fee_level)
+        fee = self.wallet.habits.fee_for(vbytes(coins, [to.script, LONGEST_SCRIPT]) + 100, self.town.world.fee_level)
         value = sum(c.value for c in coins) - kept - fee
         return Share(venue.deposits, coins, [Payment(to, value, venue.entity)])

@@ -13,7 +13,7 @@ from worlds.deeds import Payment, Share
 from worlds.ledger.keys import AddressKind
 from worlds.ledger.signing import Coin
 from worlds.town import Town
-from worlds.wallet import BTC, Fee, Habits, Locktime, Selection, vbytes
+from worlds.wallet import BTC, LONGEST_SCRIPT, Fee, Habits, Locktime, Selection, vbytes
 
 _DEPTHS = 5
 _LEAST_CHANGE = 2_730  # satoshi below which a maker refuses
@@ -22,7 +22,6 @@ _MEMBERS = 0.12  # share of the people
 _SWEEPS = 0.25  # share of joins
 _LEAST_MAKERS = 3  # that a taker asks
 _PARTY_BYTES = 550  # virtual bytes of five inputs and two outputs
-_SCRIPT = bytes(34)
 _MILLION = 1_000_000
 
 Coins = tuple[Member, list[Coin]]
@@ -124,7 +123,7 @@ class JoinMarket:
 
     def _build(self, taker: Coins, makers: list[Coins], amount: int) -> None:
         member, coins = taker
-        size = vbytes([c for _, cs in (taker, *makers) for c in cs], [_SCRIPT] * (2 * len(makers) + 2))
+        size = vbytes([c for _, cs in (taker, *makers) for c in cs], [LONGEST_SCRIPT] * (2 * len(makers) + 2))
         funds = sum(c.value for c in coins) - size * fee_rate(self.town.world)
         rates = [self.fees[m.entity.id] for m, _ in makers]
         amount = min(amount, funds * _MILLION // (_MILLION + sum(rates)))

@@ -6,11 +6,10 @@ from random import Random
 from worlds.deeds import Payment, Share
 from worlds.ledger.signing import Coin
 from worlds.town import Town
-from worlds.wallet import BTC, Wallet, vbytes
+from worlds.wallet import BTC, LONGEST_SCRIPT, Wallet, vbytes
 from worlds.words import World
 
 SMALLEST_COIN = 10_000  # satoshi below which a coin is not worth the fee of its input
-SCRIPT = bytes(34)  # as long as the longest locking script
 
 
 def endow(town: Town, rng: Random, wallet: Wallet, coins: int, most: float) -> None:
@@ -22,7 +21,7 @@ def endow(town: Town, rng: Random, wallet: Wallet, coins: int, most: float) -> N
 def spare(world: World, wallet: Wallet, outputs: int = 2) -> int:
     """Satoshi that a wallet can pay in one transaction, whichever coins it takes; less than 0 where it can not."""
     coins = wallet.spendable(world.height)
-    size = vbytes(coins, [SCRIPT] * outputs)
+    size = vbytes(coins, [LONGEST_SCRIPT] * outputs)
     return sum(c.value for c in coins) - wallet.habits.fee_for(size, world.fee_level)
 
 

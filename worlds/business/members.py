@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from worlds.business.funds import SCRIPT, SMALLEST_COIN, pay_with, spare
+from worlds.business.funds import SMALLEST_COIN, pay_with, spare
 from worlds.deeds import Payment
 from worlds.ledger.signing import Coin
 from worlds.parties import Entity
 from worlds.town import Person, Town
-from worlds.wallet import BTC, Habits, Wallet, vbytes
+from worlds.wallet import BTC, LONGEST_SCRIPT, Habits, Wallet, vbytes
 
 _TOGETHER = (0.55, 0.25, 0.2)  # how often one, two and three mixed coins are spent at once
 _FROM_EXCHANGE = 0.3  # of top-ups
@@ -58,7 +58,7 @@ def spend_mixed(town: Town, rng: Random, member: Member, coins: Sequence[Coin]) 
         return
     n = min(len(coins), rng.choices((1, 2, 3), _TOGETHER)[0])
     chosen = rng.sample(coins, n)
-    worth = sum(c.value for c in chosen) - 2 * member.wallet.habits.fee_for(vbytes(chosen, [SCRIPT] * 2), 1)
+    worth = sum(c.value for c in chosen) - 2 * member.wallet.habits.fee_for(vbytes(chosen, [LONGEST_SCRIPT] * 2), 1)
     if worth < SMALLEST_COIN * 10:
         return
     way = rng.randrange(4)

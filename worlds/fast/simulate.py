@@ -1,6 +1,5 @@
 """From a number of transactions and a seed to a datadir: the loop over blocks around the kernels."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ from worlds.fast.state import (
     put,
 )
 from worlds.ledger.blocks import GENESIS, MATURITY, MAX_WEIGHT, Block, Template, coinbase, header
-from worlds.ledger.datadir import DatadirWriter
+from worlds.ledger.datadir import DatadirWriter, xor_key
 from worlds.ledger.undo import compact_size
 
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
@@ -142,9 +141,8 @@ def generate(out: Path, n_tx: int, seed: int, report: Callable[[int, int], None]
         If `out` already holds blocks.
     """
     simulation = Simulation(n_tx, seed)
-    key = hashlib.sha256(f"{seed}/xor".encode()).digest()[:8]
     done = 0
-    with DatadirWriter(out, key=key) as writer:
+    with DatadirWriter(out, key=xor_key(seed)) as writer:
         for block, n in simulation.blocks():
             writer.add(block)
             if report is not None and done // _MANY != (done + n) // _MANY:

@@ -8,6 +8,7 @@ from chains.sha256 import sha256d_bytes
 from worlds.ledger.undo import compact_size
 from worlds.ledger.wire import Packed, Parts, Proof, output_bytes, pack, push, u32
 
+NETWORK = "regtest"
 HALVING = 150  # blocks, on regtest
 MATURITY = 100  # blocks before a coinbase output can be spent
 FIRST_SUBSIDY = 50 * 100_000_000

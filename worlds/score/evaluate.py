@@ -16,7 +16,7 @@ from worlds.score.families import FAMILIES
 from worlds.score.findings import Findings
 from worlds.score.measure import Scores
 from worlds.score.report import LABELS
-from worlds.score.run import Job, Limits, evaluate_world
+from worlds.score.run import Job, evaluate_world
 from worlds.settings import Settings
 from worlds.simulate import simulate
 from worlds.truth.disclose import Days
@@ -66,12 +66,11 @@ def measure_all(tasks: Sequence[Task], workers: int, report: Report = lambda *_:
     for task in tasks:
         if task.settings is None:
             about(task.world)
-    limits = Limits()
     if workers == 1:
-        return list(_one_by_one(tasks, limits, report))
+        return list(_one_by_one(tasks, report))
     found: dict[int, Measured] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        places = {pool.submit(measure, task, limits): n for n, task in enumerate(tasks)}
+        places = {pool.submit(measure, task): n for n, task in enumerate(tasks)}
         try:
             for done in as_completed(places):
                 found[places[done]] = done.result()
@@ -82,20 +81,20 @@ def measure_all(tasks: Sequence[Task], workers: int, report: Report = lambda *_:
     return [found[n] for n in range(len(tasks))]
 
 
-def _one_by_one(tasks: Sequence[Task], limits: Limits, report: Report) -> Iterable[Measured]:
+def _one_by_one(tasks: Sequence[Task], report: Report) -> Iterable[Measured]:
     for done, task in enumerate(tasks, 1):
-        yield measure(task, limits)
+        yield measure(task)
         report(done, len(tasks))
 
 
-def measure(task: Task, limits: Limits) -> Measured:
+def measure(task: Task) -> Measured:
     """Make a world where it has to be made, run the pipeline blind, and score what it said."""
     if task.settings is not None:
         _make(task, task.settings)
     known = about(task.world)
     truth = Truth.read(task.world / "truth")  # first of all: damage shows before the work, not after
     heights = checkpoints(known)
-    said = evaluate_world(Job(task.world, task.work, heights, days_of(known, heights)), limits)
+    said = evaluate_world(Job(task.world, task.work, heights, days_of(known, heights)))
     scores = {labels: score(truth, Findings.read(getattr(said, labels))) for labels in LABELS}
     dated = [(height, Findings.read(folder)) for height, folder in said.checkpoints.items()]
     whole = (known["settings"]["blocks"], Findings.read(said.disclosed))

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -84,21 +83,6 @@ def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
     run_blind(job, disclosed, said.disclosed, limits)
     run_blind(job, perfect, said.perfect, limits)
     return said
-
-
-def evaluate_worlds(jobs: Sequence[Job], workers: int = 2, limits: Limits | None = None) -> list[Said]:
-    """Evaluate several worlds, `workers` at a time; the results stand in the order of the jobs.
-
-    Raises
-    ------
-    BlindRunError
-        For the first job that failed; those that have not begun are left.
-    """
-    pool = ThreadPoolExecutor(workers)
-    try:
-        return list(pool.map(lambda job: evaluate_world(job, limits), jobs))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def run_blind(

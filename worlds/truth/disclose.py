@@ -16,10 +16,10 @@ from chains.bitcoin.address import text_of
 from store.formats.countries import name_of
 from store.formats.taxonomy import CONCEPTS
 from worlds.claims import Actor, Listed, Publisher, Tag, write_actor_pack, write_sdn, write_tag_pack
+from worlds.ledger.blocks import NETWORK
 from worlds.prices import USD_JPY, daily
 from worlds.settings import Settings
 from worlds.truth.query import asking
-from worlds.truth.sample import NETWORK
 
 _LONGEST_DELAY = 180  # days between the first payment to an address and the tag that names it
 _DEPOSITS_ONLY = 0.25  # share of the services of which only deposit addresses are tagged

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import duckdb
 
 from chains.bitcoin.address import text_of
+from worlds.ledger.blocks import NETWORK
 from worlds.truth.query import asking
 
-NETWORK = "regtest"
 _SPARE = 3  # wallets considered for each that is wanted: some have no address with a text
 
 
