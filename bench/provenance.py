@@ -8,18 +8,14 @@ vectors are about as full as they can be). Rates are of CPU time, the best of se
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from bench.measure import Measure
 from chains.kernels import kernel
 from heuristics.exposure.destinations import Destinations
-from heuristics.exposure.passes.parts import COINJOIN, MINED, N_ENDS, Part, Parties, Shares
+from heuristics.exposure.passes.parts import COINJOIN, MINED, N_ENDS, ROW, Part, Parties
 from heuristics.exposure.provenance import Provenance
 from worlds.fast.draws import below, generator, share
 from worlds.fast.rates import SHAPE_LIMITS, SHAPE_STEPS
@@ -39,7 +35,6 @@ PASSES: dict[str, tuple[type[Provenance | Destinations], int, float]] = {
     "forward": (Provenance, 1, 1.5e6),
     "backward": (Destinations, -1, 3e6),
 }
-_TABLE = "CREATE TABLE t (tx_id BIGINT, source INTEGER, share FLOAT, min_hops USMALLINT, mean_hops USMALLINT)"
 
 
 @kernel
@@ -128,28 +123,9 @@ def once(name: str, parts: list[Part], parties: Parties) -> tuple[float, Provena
     return time.process_time() - start, run, rows
 
 
-def stored(name: str, parts: list[Part], parties: Parties) -> float:
-    """Bytes per transaction of a table with all rows of a pass."""
-    kind, order, _ = PASSES[name]
-    n = sum(len(part.born) for part in parts)
-    run = kind(parties, n)
-    with TemporaryDirectory() as scratch:
-        place = Path(scratch) / "t.duckdb"
-        with duckdb.connect(str(place)) as con:
-            con.execute(_TABLE)
-            for part in parts[::order]:
-                con.register("rows", _rows(part, run.run(part)))
-                con.execute("INSERT INTO t FROM rows")
-            con.execute("CHECKPOINT")
-        return place.stat().st_size / n
-
-
-def _rows(part: Part, shares: Shares) -> pa.Table:
-    """A part's rows as the table has them, with BLOCK transactions to a block."""
-    place = np.repeat(np.arange(part.first, part.first + len(part.born)), np.diff(shares.start))
-    names = ("code", "share", "min_hops", "mean_hops")
-    columns = {name: np.ascontiguousarray(shares.rows[name]) for name in names}
-    return pa.table({"tx_id": ((place // BLOCK) << 20) + place % BLOCK, **columns})
+def stored(rows: int, n_tx: int) -> float:
+    """Bytes per transaction of what is kept of one pass: its rows as arrays, and where each transaction's begin."""
+    return (rows * ROW.itemsize + (n_tx + 1) * np.dtype(np.int64).itemsize) / n_tx
 
 
 def measure(name: str, n_tx: int, regime: str) -> Iterator[Measure]:
@@ -162,7 +138,7 @@ def measure(name: str, n_tx: int, regime: str) -> Iterator[Measure]:
     seconds, run, rows = best[n_tx]
     title, bar = f"{name} pass, {n_tx:,} tx{regime}", PASSES[name][2]
     rate, twice = n_tx / seconds, seconds / best[n_tx // 2][0]
-    size = stored(name, parts, parties)
+    size = stored(rows, n_tx)
     yield Measure(title, rate / 1e6, "M tx/s", bar=f">= {bar / 1e6} M tx/s", met=rate >= bar)
     yield Measure(f"{title}, against half", twice, "x", bar="<= 2.2 x", met=twice <= 2.2)
     yield Measure(f"{title}, rows", rows / n_tx, "rows/tx")

@@ -37,11 +37,12 @@ class Out:
 
 @dataclass
 class Tx:
-    """A transaction without inputs is a coinbase."""
+    """A transaction without inputs is a coinbase; several parties sign a shared one."""
 
     ins: list[In]
     outs: list[Out]
     coinjoin: bool = False
+    shared: bool = False
 
     @property
     def born(self) -> int | None:
@@ -103,10 +104,13 @@ def whole(vector: Vector) -> Vector:
 
 
 def trimmer(category: Sequence[int], n_categories: int, drop: Fraction, top: int) -> Trim:
-    """Cut as the product does: the largest parties stay, then categories that are large enough."""
+    """Cut as the product does: the largest parties stay, of equal ones the first, then categories large enough.
+
+    Codes come out in the product's order too, categories first and CUT last: the next mix meets them in it.
+    """
 
     def trim(vector: Vector) -> Vector:
-        named = sorted((c for c in vector if c >= n_categories), key=lambda c: (-vector[c][0], c))
+        named = sorted((c for c in vector if c >= n_categories), key=lambda c: -vector[c][0])
         stay = {code for code in named[:top] if vector[code][0] >= drop}
         parts: dict[int, list[Source]] = defaultdict(list)
         for code, source in vector.items():
@@ -117,7 +121,10 @@ def trimmer(category: Sequence[int], n_categories: int, drop: Fraction, top: int
         lost = [(folded.pop(code)[0], 0, Fraction(0)) for code in small]
         if lost:
             folded[CUT] = merged([*lost, *([folded[CUT]] if CUT in folded else [])])
-        return folded
+        own = [code for code in vector if code < n_categories]
+        later = [category[code] for code in vector if code >= n_categories and code not in stay]
+        order = [*(c for c in (*own, *later) if c != CUT), *(c for c in vector if c in stay), CUT]
+        return {code: folded[code] for code in dict.fromkeys(order) if code in folded}
 
     return trim
 

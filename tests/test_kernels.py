@@ -4,6 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from chains.kernels import fetch, lean_kernel
+
 CHAINS = Path(__file__).resolve().parents[1] / "chains"
 
 CALLEE = """from chains.kernels import kernel
@@ -55,3 +61,18 @@ def test_a_kernel_that_did_not_change_is_not_compiled_again(tmp_path: Path) -> N
 
     assert first
     assert sorted(package.rglob("*.nbc")) == first
+
+
+@lean_kernel
+def _summed(values: npt.NDArray[np.int64], ahead: int) -> int:
+    total = 0
+    for i in range(len(values)):
+        fetch(values, i + ahead)
+        total += values[i]
+    return total
+
+
+@pytest.mark.parametrize("ahead", [0, 64, 1 << 40, -(1 << 40)])
+def test_fetching_ahead_changes_nothing(ahead: int) -> None:
+    """What is asked for beforehand is not read: results stay, and a place outside of the array does no harm."""
+    assert _summed(np.arange(1000), ahead) == 499_500

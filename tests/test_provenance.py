@@ -63,6 +63,15 @@ def test_cutting_is_that_of_the_definition(txs: list[Tx], top: int, drop: float)
     assert_same(ends(txs, cut), destinations(txs, CODE, trim))
 
 
+def test_of_equal_parties_the_first_stays_whatever_its_code() -> None:
+    """Where two parties have the same share and one can stay, it is the one whose coin stands first."""
+    for owners in ((0, 1), (1, 0)):
+        spends = [In(None, 0, 50, owner) for owner in owners]
+        told = sources([Tx(spends, [Out(100, 7)])], Cut(0.0, 1, exact=True))[0]
+        assert CODE[owners[0]] in told
+        assert CODE[owners[1]] not in told
+
+
 @given(HISTORIES, st.integers(0, 3))
 def test_shares_sum_to_one(txs: list[Tx], top: int) -> None:
     """As stored and cut, the shares of every transaction sum to 1 within 1e-6, and none is negative."""

@@ -20,8 +20,8 @@ from heuristics.exposure.passes.parts import (
     Parties,
     Shares,
     code_of,
+    fetch_codes,
     spent,
-    touch_codes,
 )
 from heuristics.exposure.passes.run import Cut, Desk, Out, Pass, State
 
@@ -86,13 +86,15 @@ def _uses(desk: Desk, t: int) -> int:
 
 
 @lean_step
-def _look_ahead(desk: Desk, t: int, end: int) -> None:
+def _look_ahead(desk: Desk, end: int) -> None:
     """Have near what the next transactions will ask for."""
     part = desk.part
-    i, j = part.out_start[t], part.out_start[end]
-    seen = touch_codes(desk.parties, part.out_owner[i:j])
-    seen += touch_codes(desk.parties, part.spend_owner[part.in_start[t] : part.in_start[end]])
-    desk.blend.cut[2] += seen + shelf.touch(desk.kept, part.spent_by[i:j])
+    a, b, c = max(end - AHEAD, 0), max(end - 2 * AHEAD, 0), max(end - 3 * AHEAD, 0)
+    shelf.fetch_rows(desk.kept, part.spent_by[part.out_start[a] : part.out_start[end]])
+    shelf.fetch_heads(desk.kept, part.spent_by[part.out_start[b] : part.out_start[a]])
+    shelf.fetch_slots(desk.kept, part.spent_by[part.out_start[c] : part.out_start[b]])
+    fetch_codes(desk.parties, part.out_owner[part.out_start[c] : part.out_start[b]])
+    fetch_codes(desk.parties, part.spend_owner[part.in_start[c] : part.in_start[b]])
 
 
 @lean_kernel
@@ -107,7 +109,7 @@ def _backward(desk: Desk, out: Out, state: State) -> State:
             break
         if ahead > t:
             ahead = max(t + 1 - AHEAD, 0)
-            _look_ahead(desk, ahead, t + 1)
+            _look_ahead(desk, t + 1)
         value, _, payer = spent(part, t)
         coinbase = part.in_start[t] == part.in_start[t + 1]
         if coinbase:

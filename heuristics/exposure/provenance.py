@@ -22,8 +22,8 @@ from heuristics.exposure.passes.parts import (
     Part,
     Shares,
     code_of,
+    fetch_codes,
     spent,
-    touch_codes,
 )
 from heuristics.exposure.passes.run import Desk, Out, Pass, State
 
@@ -106,11 +106,13 @@ def _uses(desk: Desk, t: int) -> int:
 def _look_ahead(desk: Desk, t: int) -> None:
     """Have near what the next transactions will ask for."""
     part = desk.part
-    end = min(t + AHEAD, len(part.born))
-    i, j = part.in_start[t], part.in_start[end]
-    seen = touch_codes(desk.parties, part.spend_owner[i:j])
-    seen += touch_codes(desk.parties, part.out_owner[part.out_start[t] : part.out_start[end]])
-    desk.blend.cut[2] += seen + shelf.touch(desk.kept, part.origin[i:j])
+    n = len(part.born)
+    a, b, c = min(t + AHEAD, n), min(t + 2 * AHEAD, n), min(t + 3 * AHEAD, n)
+    shelf.fetch_rows(desk.kept, part.origin[part.in_start[t] : part.in_start[a]])
+    shelf.fetch_heads(desk.kept, part.origin[part.in_start[a] : part.in_start[b]])
+    shelf.fetch_slots(desk.kept, part.origin[part.in_start[b] : part.in_start[c]])
+    fetch_codes(desk.parties, part.out_owner[part.out_start[b] : part.out_start[c]])
+    fetch_codes(desk.parties, part.spend_owner[part.in_start[b] : part.in_start[c]])
 
 
 @lean_step

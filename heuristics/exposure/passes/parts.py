@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from chains.kernels import lean_step
+from chains.kernels import fetch, lean_step
 from store.errors import DamagedError
 
 Ints = npt.NDArray[np.int32]
@@ -27,8 +27,8 @@ HOP_UNIT: Final = 64
 MOST_HOPS: Final = 65_535
 # What a kernel says, less the transaction, where that names a neighbour that can not be.
 WRONG: Final = -2
-# Transactions whose neighbours are read ahead at once: what is read has to stay in the processor's cache till then.
-AHEAD: Final = 64
+# Transactions whose neighbours are asked for at once: what arrives has to stay in the processor's cache till then.
+AHEAD: Final = 128
 # One source (or destination) of a transaction's coins: share of one, code, hops from it to whoever pays the
 # transaction (or from whoever pays it). What is stored is what the next transaction is computed from.
 _HOPS: Final = [("code", "i4"), ("min_hops", "u2"), ("mean_hops", "u2")]
@@ -127,12 +127,10 @@ def code_of(parties: Parties, owner: int) -> int:
 
 
 @lean_step
-def touch_codes(parties: Parties, owners: Ints) -> int:
-    """Read the codes of some owners, for nothing but to have them near (see shelf.touch)."""
-    seen = 0
+def fetch_codes(parties: Parties, owners: Ints) -> None:
+    """Ask for the codes of some owners (see shelf)."""
     for owner in owners:
-        seen += parties.code[max(owner, 0)]
-    return seen
+        fetch(parties.code, max(owner, 0))
 
 
 @lean_step

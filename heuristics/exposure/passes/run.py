@@ -23,8 +23,9 @@ from store.errors import DamagedError
 
 DROP: Final = 1e-4
 TOP: Final = 8
-# Rows to expect of the first part; later ones are taken to be as the part before.
-_ROWS_PER_TX: Final = 6.0
+# Rows to make room for in the first part, many: what is never written takes no memory. Later ones are taken to be as
+# the part before.
+_ROWS_PER_TX: Final = 16.0
 
 
 class Cut(NamedTuple):
@@ -132,16 +133,19 @@ def _wider(out: Out, state: State, most: int, *, backward: bool) -> Out:
     rows, through = out.rows, out.through
     if state[1] + most > len(rows):
         wider = np.empty(len(rows) * 3 // 2 + most, rows.dtype)
-        if backward:
-            wider[len(wider) - state[1] :] = rows[len(rows) - state[1] :]
-        else:
-            wider[: state[1]] = rows[: state[1]]
+        written = slice(-state[1] or len(rows), None) if backward else slice(state[1])
+        _copy(wider[slice(-state[1] or len(wider), None) if backward else written], rows[written])
         rows = wider
     if len(through) and state[2] + most > len(through):
         wider = np.empty(2 * len(through) + most, through.dtype)
         wider[: state[2]] = through[: state[2]]
         through = wider
     return Out(out.start, rows, out.through_start, through)
+
+
+def _copy(to: Rows, rows: Rows) -> None:
+    """Copy rows as the bytes they are: numpy would go field by field."""
+    to.view(np.uint8)[:] = rows.view(np.uint8)
 
 
 def _finished(out: Out, state: State, *, backward: bool) -> tuple[Shares, Shares]:
