@@ -17,6 +17,10 @@ class BusyError(StoreError):
     """Another process is writing here."""
 
 
+class NotHeldError(StoreError):
+    """A height or version was asked for that is not here."""
+
+
 class DiskError(StoreError):
     """The disk is full or read-only."""
 

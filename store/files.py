@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +60,33 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of the names and hashes of a folder's files, as hex."""
+    if not path.is_dir():
+        return sha256_file(path)
+    lines = (f"{file.name} {sha256_file(file)}\n" for file in sorted(path.iterdir()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of a folder's files; raises FileNotFoundError."""
+    return path.stat().st_size if not path.is_dir() else sum(file.stat().st_size for file in path.iterdir())
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with its files; killed on the way, it is gone under its name all the same."""
+    if not path.is_dir():
+        path.unlink()
+        return
+    if TEMPORARY not in path.name:
+        # Half a folder would pass for a whole one.
+        doomed = path.with_name(f"{path.name}.gone{TEMPORARY}")
+        if doomed.exists():
+            shutil.rmtree(doomed)
+        path = path.rename(doomed)
+    shutil.rmtree(path)
 
 
 @contextmanager

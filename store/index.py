@@ -1,6 +1,7 @@
-"""The index: generations of read-only DuckDB files, built beside the live one and published by a rename.
+"""The index: generations of read-only files, built beside the live one and published by a rename.
 
-A generation is a short list of files (base, then what depends on the labels) with a manifest, `<id>.json`.
+A generation is a short list of files with a manifest, `<id>.json`: DuckDB databases, and folders of arrays; first
+what follows from the lake alone, then what depends on the labels.
 `CURRENT` is a copy of the live generation's manifest. Names follow from the content's origin, so building the
 same thing twice finds it done. Readers hold a shared lock on the manifest of what they read; `prune` leaves
 such generations alone, and those that were kept by `keep`.
@@ -11,74 +12,29 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, Self
 
 import duckdb
 
-from store.errors import DiskError, StoreError, disk_error
-from store.files import TEMPORARY, locked, publish, sha256_file, sync_folder, write_atomically
+from store.database import ddl, write_errors, writer_config
+from store.errors import DamagedError
+from store.files import (
+    TEMPORARY,
+    locked,
+    publish,
+    remove,
+    sha256_of,
+    size_of,
+    sync_file,
+    sync_folder,
+    write_atomically,
+)
+from store.manifest import INTERIM, SCHEMA_VERSION, AsOf, FileEntry, Generation, IndexFormatError, NoIndexError
 from store.reader import Reader
 
-SCHEMA_VERSION: Final = 2
-DDL_FILE: Final = Path(__file__).with_name("schema.sql")
-LABELS_MARK: Final = "-- labels ---"
-# Larger than the library's default buffers need not be: sorted runs spill to disk beside the file.
-WRITER_MEMORY: Final = "6GB"
-
-
-class NoIndexError(StoreError):
-    """No generation was published yet."""
-
-
-class IndexFormatError(StoreError):
-    """A generation of another schema version, or one whose files are missing or damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file of a generation: its name in the index directory, bytes and SHA-256."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What `CURRENT` says: which files answer, and as of what."""
-
-    id: str
-    files: tuple[FileEntry, ...]
-    height: int
-    block_hash: str
-    label_version: str
-    schema_version: int
-    network: str
-    first_height: int
-
-    def to_json(self) -> str:
-        """Write the manifest's text."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, where: Path) -> Self:
-        """Read a manifest; raises IndexFormatError where the text is not one of this schema version."""
-        try:
-            fields = json.loads(text)
-            version = fields["schema_version"]
-            if version == SCHEMA_VERSION:
-                files = tuple(FileEntry(**f) for f in fields.pop("files"))
-                return cls(files=files, **fields)
-        except (ValueError, TypeError, KeyError) as error:
-            raise IndexFormatError(
-                f"{where} is no generation manifest ({error}); run `tadoru index` to publish a new one"
-            ) from error
-        raise IndexFormatError(
-            f"{where} has index schema version {version}, this software reads version {SCHEMA_VERSION}; "
-            "run `tadoru index` to rebuild it"
-        )
+# What a generation is made of: databases, and folders of arrays.
+DATABASE, COINS, EXPOSURE = KINDS = ".duckdb", ".coins", ".exposure"
 
 
 class Index:
@@ -113,6 +69,26 @@ class Index:
             raise NoIndexError(f"generation {generation_id} is not in {self.dir}; it was pruned or built elsewhere")
         return found
 
+    def find(self, height: int | None, label_version: str | None) -> Generation:
+        """Find the generation of a height and a label version (None: whichever); raises NoIndexError.
+
+        Of several the live one is meant, then one of its labels, one whose exposure follows its labels, the newest.
+        """
+        live = self.current()
+        fitting = [
+            one
+            for one in reversed(self.generations())
+            if height in (None, one.height) and label_version in (None, one.label_version)
+        ]
+        if fitting:
+            return max(fitting, key=lambda one: _nearness(one, live))  # the first of equals, so newest first
+        wanted = [] if height is None else [f"--height {height}"]
+        wanted += [] if label_version is None else [f"--labels {label_version}"]
+        raise NoIndexError(
+            f"no generation in {self.dir} is as of that height and those labels; "
+            f"`tadoru index {self.chain} {' '.join(wanted)}` builds it"
+        )
+
     def open(self, generation: Generation | None = None) -> Reader:
         """Open a generation (default: the live one) for reading.
 
@@ -138,7 +114,7 @@ class Index:
             for entry in chosen.files:
                 self._check_file(entry)
             return Reader([self.dir / entry.name for entry in chosen.files], lock)
-        except duckdb.Error as error:
+        except (duckdb.Error, DamagedError) as error:
             os.close(lock)
             raise IndexFormatError(
                 f"generation {chosen.id} in {self.dir} can not be opened ({error}); run `tadoru index` to rebuild it"
@@ -152,7 +128,7 @@ class Index:
         chosen = generation or self.current()
         for entry in chosen.files if chosen else ():
             self._check_file(entry)
-            if sha256_file(self.dir / entry.name) != entry.sha256:
+            if sha256_of(self.dir / entry.name) != entry.sha256:
                 raise IndexFormatError(
                     f"{self.dir / entry.name} was changed after it was published; delete it and run `tadoru index`"
                 )
@@ -186,7 +162,7 @@ class Index:
         """
         final, temporary = self.dir / name, self.dir / (name + TEMPORARY)
         with write_errors(self.dir):
-            con = duckdb.connect(str(temporary), config=self._writer_config())
+            con = duckdb.connect(str(temporary), config=writer_config(self.dir))
             try:
                 con.execute(ddl(part))
                 fill(con)
@@ -195,15 +171,29 @@ class Index:
                 con.close()
             publish(temporary, final)
 
-    def publish(self, generation_id: str, files: list[str], facts: "AsOf") -> Generation:
-        """Make a generation of finished files the live one, atomically."""
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """Write one folder whole: what is put into the one that is given appears under `name` at the end."""
+        final, temporary = self.dir / name, self.dir / (name + TEMPORARY)
         with write_errors(self.dir):
-            entries = tuple(
-                FileEntry(name, (self.dir / name).stat().st_size, self._known_sha256(name)) for name in files
-            )
+            temporary.mkdir()
+            yield temporary
+            for path in temporary.iterdir():
+                sync_file(path)
+            sync_folder(temporary)
+            if final.exists():
+                remove(final)
+            temporary.rename(final)
+            sync_folder(self.dir)
+
+    def publish(self, generation_id: str, files: list[str], facts: AsOf, *, live: bool = True) -> Generation:
+        """Make a generation of finished files, and (atomically) the live one."""
+        with write_errors(self.dir):
+            entries = tuple(FileEntry(name, size_of(self.dir / name), self._known_sha256(name)) for name in files)
             generation = Generation(id=generation_id, files=entries, schema_version=SCHEMA_VERSION, **asdict(facts))
         self._write_manifest(self.dir / f"{generation_id}.json", generation)
-        self._write_manifest(self.current_path, generation)
+        if live:
+            self._write_manifest(self.current_path, generation)
         return generation
 
     def keep(self, generation_id: str) -> None:
@@ -215,8 +205,21 @@ class Index:
         """The mark that keeps a generation; without it, it may be pruned."""
         return self.dir / f"{generation_id}.kept"
 
-    def prune(self, keep: int) -> list[str]:
+    def kept(self) -> list[str]:
+        """Ids of the generations that were kept from being pruned."""
+        return sorted(path.stem for path in self.dir.glob("*.kept"))
+
+    def prune(self, keep: int, *, release: bool = False) -> list[str]:
         """Remove old generations: all but the newest `keep`, the live one, those kept and those being read.
+
+        One that only answered until its exposure was there goes as soon as it is not live.
+
+        Parameters
+        ----------
+        keep
+            So many are left, beside those that were kept by `keep`.
+        release
+            Remove the ones that were kept as well, however new: nothing is kept any longer.
 
         Returns
         -------
@@ -227,13 +230,19 @@ class Index:
         with locked(self.dir / "LOCK", f"the {self.chain} index"), write_errors(self.dir):
             live = self.current()
             spared = set() if live is None else {f"{live.id}.json"}
+            marked = {f"{one}.json" for one in self.kept()}
             paths = self._manifests()
-            old = [path for path in paths[: max(0, len(paths) - keep)] if path.name not in spared]
+            own = [path for path in paths if path.name not in marked and INTERIM not in path.name]
+            old = [path for path in own[: max(0, len(own) - keep)] if path.name not in spared]
+            old += [path for path in paths if INTERIM in path.name and path.name not in marked | spared]
+            if release:
+                old += [path for path in paths if path.name in marked - spared]
+                self._release()
             removed = [path.stem for path in old if self._retire(path)]
             wanted = self._wanted(live)
-            for path in self.dir.glob("*.duckdb"):
+            for path in [path for kind in KINDS for path in self.dir.glob(f"*{kind}")]:
                 if wanted is not None and path.name not in wanted:
-                    path.unlink()
+                    remove(path)
             sync_folder(self.dir)
         return removed
 
@@ -250,6 +259,11 @@ class Index:
             except (ValueError, TypeError, KeyError):
                 return None
         return wanted
+
+    def _release(self) -> None:
+        """Take every mark that keeps a generation away."""
+        for path in self.dir.glob("*.kept"):
+            path.unlink()
 
     def _retire(self, path: Path) -> bool:
         """Remove a generation's manifest unless it is kept or read by someone."""
@@ -290,7 +304,7 @@ class Index:
         """Raise IndexFormatError where a file is missing or has another size than its manifest says."""
         path = self.dir / entry.name
         try:
-            size = path.stat().st_size
+            size = size_of(path)
         except FileNotFoundError as error:
             raise IndexFormatError(f"{path} is missing; restore it or run `tadoru index` to rebuild it") from error
         if size != entry.size:
@@ -307,7 +321,7 @@ class Index:
                 known = {entry.name: entry.sha256 for entry in generation.files}
                 if name in known:
                     return known[name]
-        return sha256_file(path)
+        return sha256_of(path)
 
     def _manifest(self, path: Path) -> Generation | None:
         try:
@@ -317,48 +331,10 @@ class Index:
 
     def _remove_temporary(self) -> None:
         for path in self.dir.glob(f"*{TEMPORARY}*"):
-            if path.is_dir():
-                for spilled in path.iterdir():
-                    spilled.unlink()
-                path.rmdir()
-            else:
-                path.unlink()
-
-    def _writer_config(self) -> dict[str, str | bool | int | float | list[str]]:
-        return {
-            "memory_limit": WRITER_MEMORY,
-            "temp_directory": str(self.dir / f"spill{TEMPORARY}"),
-            "python_enable_replacements": False,
-        }
+            remove(path)
 
 
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """What a generation is as of: the last block, the labels, and where its history starts."""
-
-    height: int
-    block_hash: str
-    label_version: str
-    network: str
-    first_height: int
-
-
-def ddl(part: str) -> str:
-    """Take from schema.sql what creates the tables of `part`: `base` or `labels`."""
-    base, labels = DDL_FILE.read_text().split(LABELS_MARK)
-    return base if part == "base" else "-- " + labels
-
-
-@contextmanager
-def write_errors(where: Path) -> Iterator[None]:
-    """Turn what an operating system or DuckDB says about a write that failed into what to do about it."""
-    action = f"writing the index in {where}"
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(action, error) from error
-    except duckdb.Error as error:
-        text = str(error)
-        if "No space left" in text or "ermission denied" in text or "Read-only" in text:
-            raise DiskError(f"{action}: {text}; the live generation is untouched") from error
-        raise StoreError(f"{action}: {text}") from error
+def _nearness(one: Generation, live: Generation | None) -> tuple[bool, bool, bool]:
+    """What speaks for a generation where several fit."""
+    of_live = live is not None and one.label_version == live.label_version
+    return one == live, of_live, one.exposure_labels == one.label_version

@@ -1,12 +1,13 @@
-"""Reading a generation: one in-memory DuckDB connection with the generation's files attached read-only.
+"""Reading a generation: one in-memory DuckDB connection with the generation's databases attached read-only.
 
-Questions ask views with the tables' plain names, so that a table may come to lie in several files.
+Questions ask views with the tables' plain names, so that a table may come to lie in several files. Folders of arrays
+are mapped beside them.
 """
 
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -17,7 +18,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-Params = Sequence[int | str | bytes | None]
+from store.arrays import Arrays
+from store.errors import DamagedError
+
+Params = Sequence[int | str | bytes | Sequence[int] | None]
 # One process answers many small questions at once; a thread pool inside each would only cost switching.
 READER_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -38,10 +42,6 @@ _INHERITED = """(
     SELECT k.address_id, k.cluster, t.list_id, t.entity_id, t.listed_from, t.listed_to
     FROM same_key k JOIN tag t USING (tag_id)
 )"""
-_LISTED_CLUSTERS = f"""(
-    SELECT address_id, cluster, list_id, entity_id, listed_from, listed_to FROM tag UNION ALL FROM {_INHERITED}
-) SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """All flow of one direction (0 received, 1 sent) with one kind of counterparty (0 clusters, or pseudo).
-
-    Satoshi; transactions are counted once per counterparty.
-    """
-
-    direction: int
-    kind: int
-    value: int
-    n_tx: int
-    first_tx_id: int
-    last_tx_id: int
-
-
-@dataclass(frozen=True, slots=True)
 class Known:
     """What is kept in memory of a generation, so that most questions about labels cost no look-up."""
 
@@ -104,14 +89,10 @@ class Known:
     """For each of `attributed`: percent."""
     answers: Sequence[Answer]
     """Every different best attribution."""
-    busy: Mapping[int, tuple[Total, ...]]
-    """Totals of the clusters with too many flows to add up each time."""
     listings: Mapping[int, tuple[Listing, ...]]
     """Legal listings by address id, past ones included, of the address or of another script of its key."""
     inherited: Mapping[int, frozenset[Listing]]
     """Those of the listings that name another script of the key only."""
-    dated: Mapping[int, tuple[Listing, ...]]
-    """All listings of the clusters whose best attribution is or was listed, by cluster."""
     entities: Mapping[str, Entity]
     """Every entity of the label version, by its id."""
     first_height: int
@@ -145,16 +126,34 @@ class Memory:
                 del self._facts[next(iter(self._facts))]
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all cursors of a reader have: what is in memory, and the arrays by kind of folder."""
+
+    known: Known
+    memory: Memory
+    arrays: Mapping[str, Arrays]
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What was made of the arrays once, by name."""
+
+
 class Cursor:
     """One thread's way to ask a generation; cheap to make."""
 
-    __slots__ = ("_connection", "known", "memory")
+    __slots__ = ("_connection", "arrays", "kept", "known", "memory")
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, known: Known, memory: Memory) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, shared: "Shared") -> None:
         """Wrap a connection of its own."""
         self._connection = connection
-        self.known = known
-        self.memory = memory
+        self.known = shared.known
+        self.memory = shared.memory
+        self.arrays = shared.arrays
+        self.kept = shared.kept
+
+    @property
+    def shared(self) -> "Shared":
+        """What all cursors of the reader have."""
+        return Shared(self.known, self.memory, self.arrays, self.kept)
 
     def rows(self, sql: str, params: Params = ()) -> list[Any]:
         """All rows of a statement."""
@@ -187,21 +186,22 @@ class Reader:
             A file descriptor to close with the reader; -1 for none.
         """
         self._lock = lock
-        self._memory = Memory()
         self._connection = duckdb.connect(config=READER_CONFIG)
         try:
-            for i, path in enumerate(files):
+            for i, path in enumerate(path for path in files if not path.is_dir()):
                 self._connection.execute(f"ATTACH '{_quoted(path)}' AS f{i} (READ_ONLY)")
             self._create_views()
             self.known = self._load_known()
             self._plan_briefly()
-        except duckdb.Error:
+            folders = {path.suffix[1:]: Arrays(path) for path in files if path.is_dir()}
+            self._shared = Shared(self.known, Memory(), folders)
+        except (duckdb.Error, DamagedError):
             self._connection.close()
             raise
 
     def cursor(self) -> Cursor:
         """Return a cursor for one thread or request."""
-        return Cursor(self._connection.cursor(), self.known, self._memory)
+        return Cursor(self._connection.cursor(), self._shared)
 
     def close(self) -> None:
         """Detach the files and let go of the generation."""
@@ -250,12 +250,10 @@ class Reader:
             answer=np.asarray(attributed["answer"]),
             confidence=np.asarray(attributed["confidence"]),
             answers=self._load_answers(),
-            busy=self._load_busy(),
             listings={
                 key: tuple(dict.fromkeys(named.get(key, ()) + inherited.get(key, ()))) for key in {**named, **inherited}
             },
             inherited={key: frozenset(some).difference(named.get(key, ())) for key, some in inherited.items()},
-            dated=self._load_listings("cluster", _LISTED_CLUSTERS),
             entities=self._load_entities(),
             first_height=int(heights[0] or 0),
             block_times=self._column("SELECT time AS x FROM block ORDER BY height"),
@@ -276,12 +274,6 @@ class Reader:
             Answer(entity, category, Listing(list_id, entity, *dates) if list_id else None)
             for entity, category, list_id, *dates in rows.fetchall()
         ]
-
-    def _load_busy(self) -> dict[int, tuple[Total, ...]]:
-        busy: dict[int, list[Total]] = defaultdict(list)
-        for row in self._connection.execute("FROM flow_total ORDER BY cluster, direction, kind").fetchall():
-            busy[row[0]].append(Total(*row[1:]))
-        return {cluster: tuple(totals) for cluster, totals in busy.items()}
 
     def _load_entities(self) -> dict[str, Entity]:
         rows = self._connection.execute("SELECT entity_id, name, category, jurisdictions FROM entity")

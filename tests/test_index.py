@@ -10,9 +10,11 @@ import duckdb
 import pytest
 
 from heuristics.generation import build
+from store.database import ddl
 from store.errors import BusyError, DamagedError, DiskError, StoreError
-from store.index import SCHEMA_VERSION, Generation, Index, IndexFormatError, NoIndexError, ddl
+from store.index import KINDS, Index
 from store.lake import Lake
+from store.manifest import SCHEMA_VERSION, Generation, IndexFormatError, NoIndexError
 from tests.disks import read_only, tiny, without_permission
 from tests.lakes import Claims, In, World, pay
 
@@ -32,7 +34,7 @@ def test_schema_is_valid_on_its_own() -> None:
     con.execute(ddl("base"))
     con.execute(ddl("labels"))
     tables = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    assert {"meta", "address", "flow", "tag", "attribution", "exposure"} <= tables
+    assert {"meta", "address", "flow", "tag", "attribution"} <= tables
 
 
 def test_every_column_says_what_it_means() -> None:
@@ -60,15 +62,20 @@ def test_building_twice_changes_nothing(small: tuple[Lake, Index]) -> None:
 
 
 def test_new_labels_reuse_the_base(small: tuple[Lake, Index]) -> None:
-    """Relabelling writes a labels file over the same base; the older generation can still be opened."""
+    """Relabelling writes labels and exposure over the same base; the older generation can still be opened."""
     lake, index = small
     first = build(lake, Claims("1"), index)
     second = build(lake, Claims("2"), index)
-    assert first.files[0] == second.files[0]
-    assert first.files[1] != second.files[1]
-    assert [g.id for g in index.generations()] == [first.id, second.id]
+    assert first.files[:2] == second.files[:2]
+    assert not set(first.files[2:]) & set(second.files[2:])
+    assert whole_ones(index) == [first.id, second.id]
     with index.open(index.generation(first.id)) as reader:
         assert reader.cursor().row("SELECT value FROM label_meta WHERE key = 'label_version'") == ("1",)
+
+
+def whole_ones(index: Index) -> list[str]:
+    """Ids of the generations whose exposure follows their own labels."""
+    return [g.id for g in index.generations() if g.exposure_labels == g.label_version]
 
 
 def test_only_one_builds(small: tuple[Lake, Index]) -> None:
@@ -187,10 +194,10 @@ def test_prune_spares_live_kept_and_read(small: tuple[Lake, Index]) -> None:
     ids = [build(lake, Claims(str(i)), index).id for i in range(5)]
     index.keep(ids[0])
     with index.open(index.generation(ids[1])):
-        assert index.prune(1) == [ids[2], ids[3]]
+        assert [removed for removed in index.prune(1) if removed in ids] == [ids[2], ids[3]]
     assert [g.id for g in index.generations()] == [ids[0], ids[1], ids[4]]
     assert index.prune(1) == [ids[1]]
-    assert len(list(index.dir.glob("*.duckdb"))) == 3
+    assert [len(list(index.dir.glob(f"*{kind}"))) for kind in KINDS] == [3, 1, 2]
     with pytest.raises(NoIndexError):
         index.generation(ids[1])
     index.open().close()
@@ -222,10 +229,15 @@ def test_generations_of_other_versions_do_not_stand_in_the_way(small: tuple[Lake
     new = build(lake, Claims("2"), index)
     assert index.generations() == [new]
     assert index.prune(1) == []
-    assert index.has(old.files[1].name)
+    assert index.has(old.files[2].name)
     index.keep_path(old.id).unlink()
     assert index.prune(1) == [old.id]
-    assert {path.name for path in index.dir.glob("*.duckdb")} == {entry.name for entry in new.files}
+    assert files_of(index) == sorted(entry.name for entry in new.files)
+
+
+def files_of(index: Index) -> list[str]:
+    """Names of the databases and folders that are there."""
+    return sorted(path.name for kind in KINDS for path in index.dir.glob(f"*{kind}"))
 
 
 def test_nothing_is_pruned_beside_a_manifest_that_does_not_read(small: tuple[Lake, Index]) -> None:
@@ -235,9 +247,9 @@ def test_nothing_is_pruned_beside_a_manifest_that_does_not_read(small: tuple[Lak
     live = build(lake, Claims("2"), index)
     (index.dir / "unknown.json").write_text("{")
     index.keep_path("unknown").touch()
-    files = sorted(index.dir.glob("*.duckdb"))
-    assert len(index.prune(1)) == 1
-    assert sorted(index.dir.glob("*.duckdb")) == files
+    files = files_of(index)
+    assert len(index.prune(1)) == 2
+    assert files_of(index) == files
     assert index.current() == live
 
 
@@ -245,7 +257,7 @@ def test_a_file_that_was_built_again_gets_its_own_sum(small: tuple[Lake, Index])
     """Deleting a damaged file and building again, as the error says, ends with an index that verifies."""
     lake, index = small
     before = build(lake, Claims(), index)
-    path = index.dir / before.files[1].name
+    path = index.dir / before.files[2].name
     path.unlink()
 
     def otherwise(con: duckdb.DuckDBPyConnection) -> None:
@@ -271,7 +283,7 @@ def test_publishing_again_leaves_readers_their_lock(small: tuple[Lake, Index]) -
     with index.open():
         build(lake, Claims("1"), index)
         build(lake, Claims("2"), index)
-        assert index.prune(1) == []
+        assert first.id not in index.prune(1)
     assert index.prune(1) == [first.id]
 
 
@@ -308,13 +320,14 @@ def test_every_flipped_byte_is_named(small: tuple[Lake, Index]) -> None:
     """Wherever a published file is changed, verify names the file."""
     lake, index = small
     for entry in build(lake, Claims(), index).files:
-        path = index.dir / entry.name
-        whole = path.read_bytes()
-        for at in range(0, len(whole), len(whole) // 7):
-            path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
-            with pytest.raises(IndexFormatError, match=entry.name):
-                index.verify()
-        path.write_bytes(whole)
+        place = index.dir / entry.name
+        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+            whole = path.read_bytes()
+            for at in range(0, len(whole), len(whole) // (2 if place.is_dir() else 7)):
+                path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+                with pytest.raises(IndexFormatError, match=entry.name):
+                    index.verify()
+            path.write_bytes(whole)
     index.verify()
 
 

@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 from heuristics.generation import build
-from store.index import Generation, Index
+from store.index import Index
 from store.lake import Lake
+from store.manifest import Generation
 from tests.lakes import Claims, In, Tx, World, pay
 
 ROOT = Path(__file__).parent.parent
@@ -69,10 +70,14 @@ def busy_world(blocks: int) -> World:
 
 
 def state(index: Index, generation: Generation) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table of a generation, and what the generation says of itself."""
+    """Every row of every table of a generation, every array, and what the generation says of itself."""
     found: dict[str, list[tuple[object, ...]]] = {}
     for entry in generation.files:
-        with duckdb.connect(index.dir / entry.name, read_only=True) as con:
+        place = index.dir / entry.name
+        if place.is_dir():
+            found |= {f"{place.suffix}/{file.name}": [(file.read_bytes(),)] for file in place.iterdir()}
+            continue
+        with duckdb.connect(place, read_only=True) as con:
             names = [name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
             found |= {name: con.execute(f'FROM "{name}"').fetchall() for name in names}
     facts = generation.id, generation.height, generation.block_hash, generation.label_version, generation.first_height
