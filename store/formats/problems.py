@@ -1,6 +1,6 @@
 """What is wrong in a published list, said so that its author can mend it: file, line, reason, remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,16 @@ class LabelError(TadoruError):
         self.problems = tuple(problems)
         more = len(self.problems) - 1
         rest = f" (and {more} more; `tadoru labels check` names them all)" if more else ""
+        super().__init__(f"{self.problems[0]}{rest}; nothing was imported")
+
+
+class PriceError(TadoruError):
+    """Price files can not be imported as they are; `problems` has every mistake found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        more = len(self.problems) - 1
+        rest = f" (and {more} more)" if more else ""
         super().__init__(f"{self.problems[0]}{rest}; nothing was imported")
 
 
