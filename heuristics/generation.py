@@ -1,9 +1,11 @@
-"""Facts to the next index generation, step by step: a base file from the lake, a labels file over it."""
+"""Facts to the next index generation, step by step: a base from the lake, labels over it, exposure over both."""
 
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -14,25 +16,19 @@ from heuristics import rules
 from heuristics.addresses import Addresses, check, described, number_all, quarantined
 from heuristics.attribution import tags
 from heuristics.clusters import coinjoin, cospend, samekey, unite
-from heuristics.exposure import pairs
+from heuristics.exposure import graph, pairs, vectors
+from heuristics.exposure.codes import conclusions, from_table
 from heuristics.facts import Chunk, Facts, Longs, Report, Resolved, chunks, concatenated, resolve
 from heuristics.histories import histories, moves
 from heuristics.numbers import Numbers
-from store.index import SCHEMA_VERSION, AsOf, Generation, Index
+from store.arrays import Arrays
+from store.index import COINS, DATABASE, EXPOSURE, Index
 from store.labels import LabelSnapshot
 from store.lake import Lake
+from store.manifest import INTERIM, SCHEMA_VERSION, AsOf, Generation, IndexFormatError
 
 # Rows that are sorted in memory at once, at about 60 bytes each; longer tables are built in parts.
 ROWS_AT_ONCE: Final = 40_000_000
-# A cluster with more flows than this has its totals stored.
-BUSY: Final = 1000
-_TOTALS: Final = """
-INSERT INTO flow_total
-SELECT cluster, direction, least(counterparty, 0), sum(value)::BIGINT, sum(n_tx)::BIGINT, min(first_tx_id),
-       max(last_tx_id)
-FROM flow SEMI JOIN (SELECT cluster FROM flow GROUP BY cluster HAVING count(*) > $busy) busy USING (cluster)
-GROUP BY ALL ORDER BY ALL
-"""
 
 
 class Claims(Protocol):
@@ -42,8 +38,18 @@ class Claims(Protocol):
         """Return the newest version."""
 
 
-def build(lake: Lake, labels: Claims, index: Index, *, report: Report = lambda *_: None) -> Generation:
+def build(
+    lake: Lake,
+    labels: Claims,
+    index: Index,
+    *,
+    prices: vectors.Prices = vectors.NO_PRICES,
+    live: bool = True,
+    report: Report = lambda *_: None,
+) -> Generation:
     """Build and publish the next generation.
+
+    New labels are live before exposure follows them: until it does, answers say as of which labels it is.
 
     Parameters
     ----------
@@ -52,7 +58,11 @@ def build(lake: Lake, labels: Claims, index: Index, *, report: Report = lambda *
     labels
         Their newest version is laid over it.
     index
-        Where to publish. The base file is used again where lake and rules are the same as before.
+        Where to publish. What was built before from the same lake, rules and labels is used again.
+    prices
+        What a coin cost; without them, answers give no fiat.
+    live
+        Whether it is to answer from now on; else it lies beside the live one, to be asked by name.
     report
         Called with the step's name, what is done and what there is to do.
 
@@ -65,25 +75,86 @@ def build(lake: Lake, labels: Claims, index: Index, *, report: Report = lambda *
     with index.building():
         facts = Facts.of(lake)
         base = f"{facts.height:09d}-{fingerprint(facts)}"
-        if not index.has(f"{base}.duckdb"):
-            index.write(f"{base}.duckdb", "base", lambda con: Base(facts, con, report).fill())
+        _write_base(facts, index, base, report)
         snapshot = labels.snapshot()
         overlay = f"{base}-{snapshot.version}-{tags.OVERLAY_VERSION}"
-        if not index.has(f"{overlay}.duckdb"):
-            place = index.dir / f"{base}.duckdb"
-            report("labels", 0, 1)
-            index.write(
-                f"{overlay}.duckdb", "labels", lambda con: tags.fill(con, place, snapshot, lake.network, lake.secret)
-            )
-            report("labels", 1, 1)
         as_of = AsOf(
             height=facts.height,
             block_hash=lake.manifest(facts.spans[-1]).last_hash,
             label_version=snapshot.version,
             network=lake.network,
             first_height=facts.first_height,
+            exposure_labels=snapshot.version,
+            prices=prices.version,
         )
-        return index.publish(overlay, [f"{base}.duckdb", f"{overlay}.duckdb"], as_of)
+        if not index.has(overlay + DATABASE):
+            report("labels", 0, 1)
+            _write_labels(lake, snapshot, index, (base, overlay))
+            report("labels", 1, 1)
+        exposed = f"{overlay}-{prices.version}-{vectors.VERSION}"
+        files = [base + DATABASE, base + COINS, overlay + DATABASE]
+        if not index.has(exposed + EXPOSURE):
+            if live:
+                _publish_labels(index, files, as_of)
+            _write_exposure(index, files, (exposed, as_of), prices, report)
+        return index.publish(exposed, [*files, exposed + EXPOSURE], as_of, live=live)
+
+
+def _write_base(facts: Facts, index: Index, base: str, report: Report) -> None:
+    """Write what follows from the lake alone, unless it is there."""
+    if index.has(base + DATABASE) and index.has(base + COINS):
+        return
+    with index.folder(base + COINS) as folder:
+        index.write(base + DATABASE, "base", lambda con: Base(facts, (con, folder), report).fill())
+
+
+def _write_labels(lake: Lake, snapshot: LabelSnapshot, index: Index, names: tuple[str, str]) -> None:
+    """Write the claims over a base."""
+    base, overlay = names
+    place = index.dir / (base + DATABASE)
+    index.write(overlay + DATABASE, "labels", lambda con: tags.fill(con, place, snapshot, lake.network, lake.secret))
+
+
+def _publish_labels(index: Index, files: list[str], as_of: AsOf) -> None:
+    """Let new labels answer at once, with the exposure of the labels before, where the base is the same."""
+    live = _live(index)
+    exposure = next((entry.name for entry in live.files if entry.name.endswith(EXPOSURE)), None) if live else None
+    if live and exposure and index.has(exposure) and live.files[0].name == files[0]:
+        older = replace(as_of, exposure_labels=live.exposure_labels, prices=live.prices)
+        index.publish(f"{files[-1].removesuffix(DATABASE)}{INTERIM}{live.exposure_labels}", [*files, exposure], older)
+
+
+def _live(index: Index) -> Generation | None:
+    """The live generation; none where it is of another schema version or damaged."""
+    try:
+        return index.current()
+    except IndexFormatError:
+        return None
+
+
+def _write_exposure(
+    index: Index, files: list[str], to: tuple[str, AsOf], prices: vectors.Prices, report: Report
+) -> None:
+    """Write where the coins came from and went, as the labels see it."""
+    base, coins, overlay = (index.dir / name for name in files)
+    exposed, as_of = to
+    arrays = Arrays(coins)
+    with duckdb.connect(str(base), read_only=True) as con:
+        times = con.execute("SELECT time FROM block ORDER BY height").fetchnumpy()["time"]
+        before = _earlier(index, as_of, con)
+    with duckdb.connect(str(overlay), read_only=True) as con:
+        codes = from_table(before[1].table("source")) if before else ()
+        found = conclusions(con, arrays["cluster"], codes)
+    earlier = vectors.earlier(*before) if before else None
+    ground = vectors.Ground(arrays, found, np.asarray(times), prices, earlier)
+    facts: dict[str, str | int] = {
+        "labels": as_of.exposure_labels,
+        "prices": as_of.prices,
+        "base": base.name,
+        "version": vectors.VERSION,
+    }
+    with index.folder(exposed + EXPOSURE) as folder:
+        vectors.write(ground, folder, facts, report)
 
 
 def fingerprint(facts: Facts) -> str:
@@ -93,13 +164,26 @@ def fingerprint(facts: Facts) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
 
 
-class Base:
-    """One build of a base file: the lake's facts on one side, the new database on the other."""
+def _earlier(index: Index, as_of: AsOf, con: duckdb.DuckDBPyConnection) -> tuple[Arrays, Arrays] | None:
+    """The live generation's coins and exposure, where they are of the beginning of the same history."""
+    live = _live(index)
+    if live is None or (live.network, live.first_height) != (as_of.network, as_of.first_height):
+        return None
+    same = con.execute("SELECT hash FROM block WHERE height = ?", [live.height]).fetchone()
+    folders = {Path(entry.name).suffix: index.dir / entry.name for entry in live.files}
+    if same is None or same[0] != bytes.fromhex(live.block_hash)[::-1] or not all(map(Path.exists, folders.values())):
+        return None
+    coins, exposed = Arrays(folders[COINS]), Arrays(folders[EXPOSURE])
+    return (coins, exposed) if exposed.facts["version"] == vectors.VERSION else None
 
-    def __init__(self, facts: Facts, con: duckdb.DuckDBPyConnection, report: Report) -> None:
+
+class Base:
+    """One build of a base: the lake's facts on one side, the new database and the folder of coins on the other."""
+
+    def __init__(self, facts: Facts, to: tuple[duckdb.DuckDBPyConnection, Path], report: Report) -> None:
         """Take what is read, where it is written and who is told."""
         self.facts = facts
-        self.con = con
+        self.con, self.folder = to
         self.report = report
 
     def fill(self) -> None:
@@ -112,9 +196,11 @@ class Base:
         self.insert("quarantine", quarantined(self.facts, addresses))
         resolved = resolve(self.facts)
         self.meta(resolved)
-        found, pooled = self.clusters(addresses, resolved)
-        own = np.arange(len(found.cluster), dtype=np.int32)
-        self.flows(addresses, resolved, np.where(found.cluster >= 0, found.cluster, own), pooled)
+        found, shared, pooled = self.clusters(addresses, resolved)
+        cluster = np.where(found.cluster >= 0, found.cluster, np.arange(len(found.cluster), dtype=np.int32))
+        clustered = graph.Clustered(addresses.numbers, cluster, shared, pooled)
+        graph.write(self.facts, clustered, resolved, self.folder, self.report)
+        self.flows(addresses, resolved, cluster, pooled)
         first, last = self.addresses(addresses, resolved, found)
         self.members(found.cluster, first, last)
 
@@ -152,18 +238,23 @@ class Base:
         self.con.execute(f"INSERT INTO tx_lookup SELECT tx_key, tx_id FROM {tx} ORDER BY tx_key, tx_id")  # noqa: S608
         self.report("transactions", 3, 3)
 
-    def clusters(self, addresses: Addresses, resolved: Resolved) -> tuple[unite.Trees, Longs]:
-        """Unite addresses; write verdicts and edges. Returns the clusters and which transactions pool funds."""
+    def clusters(self, addresses: Addresses, resolved: Resolved) -> tuple[unite.Trees, Longs, Longs]:
+        """Unite addresses; write verdicts and edges.
+
+        Returns the clusters, which transactions look like CoinJoins, and which of these pool funds.
+        """
         n = len(addresses.numbers.ids)
         parents = unite.no_parents(n)
         first_seen = np.full(n, cospend.NEVER, np.int64)
         told = samekey.links(addresses.numbers, addresses.keys, addresses.owners, addresses.blocked)
         edges = [unite.accept(parents, told)]
-        keys, owners, pooled = [], [], []
+        keys, owners, shared, pooled = [], [], [], []
         for chunk in chunks(self.facts, addresses.numbers, resolved, "clusters", self.report):
             cospend.note_first_seen(chunk, first_seen)
             verdicts = coinjoin.verdicts(chunk)
             self.insert("coinjoin", _verdict_rows(chunk, verdicts))
+            # Nothing is mixed in a swap: what its signers pay each other shows.
+            shared.append(chunk.tx_id[verdicts.t[verdicts.rule != rules.PSBT_SWAP.id]])
             pooled.append(chunk.tx_id[verdicts.t[verdicts.confidence >= rules.POOLS_FUNDS]])
             vetoed = np.zeros(len(chunk.tx_id), np.bool_)
             vetoed[verdicts.t] = True
@@ -181,7 +272,7 @@ class Base:
         accepted = _dated(unite.joined(edges), first_seen)
         found = unite.trees(parents, accepted, first_seen)
         self.insert("cluster_edge", _edge_rows(found, accepted))
-        return found, concatenated(pooled, np.int64)
+        return found, concatenated(shared, np.int64), concatenated(pooled, np.int64)
 
     def addresses(self, addresses: Addresses, resolved: Resolved, found: unite.Trees) -> tuple[Longs, Longs]:
         """Write addresses and their histories; first and last transaction of each address."""
@@ -214,7 +305,6 @@ class Base:
                 pairs.sides(pairs.pairs(chunk, cluster, np.isin(chunk.tx_id, pooled)), start, end) for chunk in stream
             )
             self.insert("flow", pa.table(pairs.flows(some, start, end)._asdict()))
-        self.con.execute(_TOTALS, {"busy": BUSY})
 
     def members(self, cluster: Numbers, first: Longs, last: Longs) -> None:
         """Write clusters and their members."""

@@ -1,18 +1,33 @@
 """What the chain alone says about an address or a transaction: look-ups by a sorted key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from chains.blocks import POSITION_BITS
 from store.reader import Cursor, Known
 
 KEYS_AT_ONCE = 50  # point look-ups per statement
+# Fewer keys in a row are looked up one by one: reading what lies between them would take longer.
+_RUN: Final = 4
 _ADDRESS = (
     "SELECT address_id, number, cluster, script_type, payload, first_tx_id, last_tx_id, n_received, n_sent, "
     "received, sent FROM address WHERE address_id = ?"
 )
+
+
+class _Table(NamedTuple):
+    """Where to look keys up: keys that are no further apart than `gap` are read in one go with what lies between."""
+
+    name: str
+    key: str
+    columns: str
+    gap: int
+
+
+_ADDRESSES: Final = _Table("address", "number", "number, address_id, script_type, payload", 20_000)
+_TXIDS: Final = _Table("tx", "tx_id", "tx_id, txid", 8 << POSITION_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +110,41 @@ def address(cur: Cursor, address_id: int) -> AddressFacts | None:
 
 def parties(cur: Cursor, numbers: Iterable[int]) -> dict[int, Party]:
     """Names of several addresses by their numbers; numbers that are no address are left out."""
-    sql = "SELECT number, address_id, script_type, payload FROM address WHERE number = ?"
-    rows = _several(cur, sql, "party", {number for number in numbers if number >= 0})
+    rows = _several(cur, _ADDRESSES, {number for number in numbers if number >= 0})
     return {number: Party(*row) for number, row in rows.items()}
 
 
-def _several(cur: Cursor, sql: str, kind: str, keys: AbstractSet[int]) -> dict[int, tuple[Any, ...]]:
-    """Rows of several keys (the first column), from memory or by point look-ups, many to a statement."""
-    found = cur.memory.known(kind, keys)
+def _several(cur: Cursor, table: _Table, keys: AbstractSet[int]) -> dict[int, tuple[Any, ...]]:
+    """Rows of several keys (the first column), from memory or by as few statements as serve."""
+    found = cur.memory.known(table.name, keys)
+    single: list[int] = []
     missing = sorted(keys - found.keys())
-    for start in range(0, len(missing), KEYS_AT_ONCE):
-        some = missing[start : start + KEYS_AT_ONCE]
-        rows = {row[0]: row for row in cur.rows(" UNION ALL ".join([sql] * len(some)), some)}
-        cur.memory.learn(kind, rows)
-        found |= rows
-    return found
+    rows: list[Any] = []
+    for run in _runs(missing, table.gap):
+        if len(run) < _RUN:
+            single += run
+            continue
+        rows += cur.rows(
+            f"SELECT {table.columns} FROM {table.name} JOIN (SELECT unnest(?) AS {table.key}) USING ({table.key}) "  # noqa: S608
+            f"WHERE {table.key} BETWEEN ? AND ?",
+            [run, run[0], run[-1]],
+        )
+    point = f"SELECT {table.columns} FROM {table.name} WHERE {table.key} = ?"  # noqa: S608
+    for start in range(0, len(single), KEYS_AT_ONCE):
+        some = single[start : start + KEYS_AT_ONCE]
+        rows += cur.rows(" UNION ALL ".join([point] * len(some)), some)
+    learnt = {row[0]: row for row in rows}
+    cur.memory.learn(table.name, learnt)
+    return found | learnt
+
+
+def _runs(keys: Sequence[int], gap: int) -> Iterator[list[int]]:
+    """Cut ascending keys where two neighbours are further apart than `gap`."""
+    start = 0
+    for i in range(1, len(keys) + 1):
+        if i == len(keys) or keys[i] - keys[i - 1] > gap:
+            yield list(keys[start:i])
+            start = i
 
 
 def transactions(cur: Cursor, address_id: int, limit: int, after: int | None = None) -> list[AddressTransaction]:
@@ -180,7 +215,7 @@ def txid_of(cur: Cursor, tx_id: int) -> bytes:
 
 def txids_of(cur: Cursor, tx_ids: Iterable[int]) -> dict[int, bytes]:
     """Hashes of several transactions; raises KeyError when one is looked up that is none."""
-    rows = _several(cur, "SELECT tx_id, txid FROM tx WHERE tx_id = ?", "txid", set(tx_ids))
+    rows = _several(cur, _TXIDS, set(tx_ids))
     return {tx_id: row[1] for tx_id, row in rows.items()}
 
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from store.errors import DamagedError, StoreError, disk_error
+from store.errors import DamagedError, NotHeldError, disk_error
 from store.files import write_atomically
 
 NAME = "catalogue.jsonl"
@@ -125,7 +125,7 @@ def at_version(folder: Path, version: str | None) -> list[Imported]:
 
     Raises
     ------
-    StoreError
+    NotHeldError
         Where the catalogue never had that version.
     """
     entries = read(folder)
@@ -136,7 +136,7 @@ def at_version(folder: Path, version: str | None) -> list[Imported]:
         live = in_force(entries[:end])
         if version_of(live) == version:
             return live
-    raise StoreError(
+    raise NotHeldError(
         f"{folder / NAME} never had the label version {version}; the one in force is {version_of(now)}: "
         "import the lists of that version, or use the data directory that had it"
     )

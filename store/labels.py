@@ -153,6 +153,10 @@ class Labels:
         live = self.list(version)
         return snapshot.build(self.folder, catalogue.version_of(live), live)
 
+    def at(self, version: str | None) -> "LabelsAt":
+        """Give the labels of an earlier version (None: the newest), to build an index with."""
+        return LabelsAt(self, version)
+
     def _import(self, lists: Sequence[Published]) -> AddReport:
         """Write what is new, then the catalogue; the caller holds the lock."""
         self._sweep()
@@ -198,6 +202,18 @@ class Labels:
                 left.unlink()
             except OSError as error:
                 raise disk_error(f"removing {left}", error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsAt:
+    """Labels as of one version."""
+
+    labels: Labels
+    version: str | None
+
+    def snapshot(self) -> LabelSnapshot:
+        """Give all claims and parties; raises StoreError where that version never was."""
+        return self.labels.snapshot(self.version)
 
 
 def _read_all(paths: Iterable[Path], network: str, dated: date | None) -> tuple[list[Published], list[Problem]]:

@@ -143,9 +143,13 @@ class Lake:
             first = span.first
         return Span(first, spans[-1].last)
 
+    def manifest_path(self, span: Span) -> Path:
+        """The file of a segment's commit record: the segment exists once it does."""
+        return self.root / _SEGMENT / f"{span.name}.json"
+
     def manifest(self, span: Span) -> Manifest:
         """The commit record of a segment; raises DamagedError where it does not read."""
-        path = self.root / _SEGMENT / f"{span.name}.json"
+        path = self.manifest_path(span)
         tables = {table.name for table in self.tables}
         try:
             manifest = Manifest(**json.loads(path.read_bytes()))
@@ -195,7 +199,7 @@ class Lake:
                 rows[table.name] = blocks.tables[table.name].num_rows
             hashes = blocks.prev_hash[::-1].hex(), blocks.last_hash[::-1].hex()
             manifest = Manifest(*span, *hashes, blocks.unresolved, rows, sums)
-            write_atomically(self.root / _SEGMENT / f"{span.name}.json", json.dumps(asdict(manifest)).encode())
+            write_atomically(self.manifest_path(span), json.dumps(asdict(manifest)).encode())
         except OSError as error:
             raise disk_error(f"writing segment {span.name} to {self.root}", error) from error
         return manifest
@@ -205,7 +209,7 @@ class Lake:
         removed = [span for span in reversed(self.spans()) if span.last >= height]
         try:
             for span in removed:
-                (self.root / _SEGMENT / f"{span.name}.json").unlink()
+                self.manifest_path(span).unlink()
             if removed:
                 sync_folder(self.root / _SEGMENT)
                 self._sweep()
@@ -226,7 +230,7 @@ class Lake:
                 raise DamagedError(msg)
 
     def _repair(self, span: Span) -> str:
-        marker = self.root / _SEGMENT / f"{span.name}.json"
+        marker = self.manifest_path(span)
         return f"remove {marker} and backfill heights {span.first} to {span.last} again"
 
     def _sweep(self) -> None:

@@ -1,7 +1,8 @@
 -- Every index table and column: what it means and in which unit. Valid on its own: duckdb x.db < store/schema.sql
 --
 -- A generation is a short list of files. The base file holds what follows from the lake alone; the labels file
--- holds what depends on the label version, so that new labels are published without rebuilding the base.
+-- holds what depends on the label version, so that new labels are published without rebuilding the base. Beside each
+-- lies a folder of arrays: the coin graph, and where all coins came from and went (see the end of docs/schema.md).
 -- Kinds, for deltas over a base: fixed (rows never change), additive (rows add up), superseding (newest row wins).
 -- tx_id = height * 2**20 + position in block. Values are satoshi. Times come from block by tx_id >> 20.
 -- Every table is written sorted by its first columns: a look-up is a scan of few row groups, not an index.
@@ -74,16 +75,6 @@ CREATE TABLE flow (                       -- additive, by cluster: value between
     counterparty INTEGER NOT NULL,        -- the other cluster; -1 coinbase, -2 CoinJoin or more than 10,000 pairs of parties, -3 unresolved origin
     value BIGINT NOT NULL,                -- satoshi
     n_tx INTEGER NOT NULL,                -- transactions
-    first_tx_id BIGINT NOT NULL,          -- first such transaction
-    last_tx_id BIGINT NOT NULL            -- last such transaction
-);
-
-CREATE TABLE flow_total (                 -- additive, by cluster: all flow of the busy clusters, whose rows are too many to add up each time
-    cluster INTEGER NOT NULL,             -- a cluster with more than 1,000 rows in flow
-    direction UTINYINT NOT NULL,          -- 0 received, 1 sent
-    kind INTEGER NOT NULL,                -- 0 clusters; -1 coinbase, -2 CoinJoin, -3 unresolved origin
-    value BIGINT NOT NULL,                -- satoshi
-    n_tx BIGINT NOT NULL,                 -- transactions, counted once per counterparty
     first_tx_id BIGINT NOT NULL,          -- first such transaction
     last_tx_id BIGINT NOT NULL            -- last such transaction
 );
@@ -179,20 +170,4 @@ CREATE TABLE attribution (                -- superseding, by cluster: conclusion
     listed_from DATE,                     -- first date on it
     listed_to DATE,                       -- date of removal; NULL: still listed
     conflict BOOLEAN NOT NULL             -- two entities with confidence >= 50 in this cluster
-);
-
-CREATE TABLE exposure (                   -- superseding, by cluster: direct flows of the busy clusters with other clusters
-    cluster INTEGER NOT NULL,             -- a cluster of flow_total; for the others it is added up when asked
-    direction UTINYINT NOT NULL,          -- 0 received, 1 sent
-    entity_id VARCHAR,                    -- the counterparty; NULL where its tags give no entity
-    category VARCHAR NOT NULL,            -- its category; unattributed: all counterparties that nobody claims
-    confidence UTINYINT NOT NULL,         -- percent, the best of its attributions; 0 where there is none
-    value BIGINT NOT NULL,                -- satoshi
-    n_tx BIGINT NOT NULL,                 -- transactions, counted once per counterparty
-    first_tx_id BIGINT NOT NULL,          -- first such transaction
-    last_tx_id BIGINT NOT NULL,           -- last such transaction
-    list_id VARCHAR,                      -- the list, where the counterparty is or was listed
-    listed_from DATE,                     -- first date on it
-    listed_to DATE,                       -- date of removal; NULL: still listed
-    after_designation BOOLEAN NOT NULL    -- dealings with one of its clusters lie within a listing of that cluster
 );

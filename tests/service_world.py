@@ -16,9 +16,10 @@ from heuristics.generation import build
 from service.api.app import create_app
 from service.settings import Settings
 from store.backfill import backfill
-from store.index import Generation, Index
+from store.index import Index
 from store.labels import Labels
 from store.lake import Lake
+from store.manifest import Generation
 from worlds.demo import DemoStory, Screening, build_demo
 
 with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from chains.bitcoin.tables import ScriptType
 from heuristics import lookup
 from heuristics.attribution.conclusions import Attribution, Identity, attributions, listings
 from heuristics.clusters.evidence import cluster_of
-from heuristics.exposure.flows import direct
+from heuristics.exposure.exposures import of_wallet
 from store.reader import Cursor, Listing
 from tests.lakes import Claims, In, Script, World, indexed, key_hash, named, nested, p2pk, p2pkh, p2wpkh, pay
 
@@ -301,9 +301,8 @@ def test_the_cluster_of_a_listed_keys_script_is_listed(tmp_path: Path, world: Wo
         cur = reader.cursor()
         (found,) = who(cur, "e")
         assert len(who(cur, FORMS["p2wpkh"])) == 1
-        (dealt,) = (
-            one for one in direct(cur, cluster_of(cur, named("x").id)) if one.direction == "received" and one.listing
-        )
+        exposed = of_wallet(cur, cluster_of(cur, named("x").id))
+        (dealt,) = (one for one in exposed if one.direction == "received" and one.listing)
     assert (found.basis, found.confidence) == ("cluster_of_listed_address", 99)
     assert [step.rule for step in found.evidence] == ["cospend@1", "samekey@1"]
     assert found.evidence[-1].to_address.address_id == FORMS["p2pkh"].id

@@ -143,8 +143,8 @@ def _random_world(shape: list[tuple[list[int], int]]) -> World:
     world = World()
     coins: list[Tx] = [world.mint(pay(f"n{i}", 100)) for i in range(6)]
     for picks, to in shape:
-        ins = {pick % len(coins) for pick in picks}
-        coins.append(world.spend([In(coins[i]) for i in sorted(ins)], pay(f"n{to}", 10)))
+        ins = [coins.pop(i) for i in sorted({pick % len(coins) for pick in picks}, reverse=True)]
+        coins.append(world.spend([In(coin) for coin in reversed(ins)], pay(f"n{to}", 10)))
     return world
 
 

@@ -11,7 +11,7 @@ from chains.bitcoin.decode import decode_blocks
 from heuristics.addresses import number_all
 from heuristics.clusters import evidence
 from heuristics.clusters.coinjoin import shapes, verdicts
-from heuristics.exposure import flows
+from heuristics.exposure.exposures import of_wallet
 from heuristics.facts import NOTHING_RESOLVED, Facts, chunks, resolve
 from heuristics.rules import BY_ID
 from store.lake import Lake
@@ -86,7 +86,7 @@ def test_measures_agree_with_a_slow_count(tmp_path: Path) -> None:
 
 
 def test_coinjoin_unites_nobody_and_takes_the_flow(tmp_path: Path) -> None:
-    """Participants stay apart; what they pay goes to the CoinJoin and what comes out comes from it."""
+    """Participants stay apart; what they pay, less the fee, goes to the CoinJoin and what comes out comes from it."""
     world = World()
     coins = [world.mint(pay(f"i{i}", 12_000_000)) for i in range(25)]
     world.spend([In(coin) for coin in coins], *(pay(f"o{i}", value) for i, value in enumerate(WASABI_SPLIT)))
@@ -94,9 +94,10 @@ def test_coinjoin_unites_nobody_and_takes_the_flow(tmp_path: Path) -> None:
         cur = reader.cursor()
         ids = [evidence.cluster_of(cur, named(f"i{i}").id) for i in range(25)]
         assert len(set(ids)) == 25
-        sent = [e for e in flows.direct(cur, ids[0]) if e.direction == "sent"]
-        assert [(e.category, e.value) for e in sent] == [("coinjoin", 12_000_000)]
-        got = flows.direct(cur, evidence.cluster_of(cur, named("o0").id))
+        sent = [e for e in of_wallet(cur, ids[0]) if e.direction == "sent"]
+        # Its share of what came out: the rest of what it put in is fee.
+        assert [(e.category, e.value) for e in sent] == [("coinjoin", sum(WASABI_SPLIT) // 25)]
+        got = of_wallet(cur, evidence.cluster_of(cur, named("o0").id))
         assert [(e.category, e.value, e.share) for e in got] == [("coinjoin", BTC // 10, Decimal(1))]
         assert cur.rows("SELECT participants, denomination, confidence FROM coinjoin") == [(12, BTC // 10, 70)]
 

@@ -1,4 +1,4 @@
-"""Direct exposure: exact flows between clusters, by party, with what is unknown said."""
+"""Exposure of wallets in whole lakes: direct and indirect, by party, unknown said; flows to the satoshi."""
 
 from collections import defaultdict
 from datetime import date
@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heuristics import generation, lookup
+from heuristics import lookup
 from heuristics.attribution.conclusions import attributions
 from heuristics.clusters.evidence import cluster_of
-from heuristics.exposure import flows
-from heuristics.exposure.flows import overlaps
+from heuristics.exposure import flows, vectors
+from heuristics.exposure.coins import coins_of
+from heuristics.exposure.exposures import Exposure, of_wallet, overlaps, ownership
 from heuristics.exposure.pairs import mul_div
 from store.reader import Cursor, Listing
 from tests.lakes import SPACING, TIME, Claims, In, Out, World, indexed, named, pay
@@ -23,12 +24,19 @@ LISTED = {"list_id": "ofac_sdn", "listed_from": date(2020, 9, 13), "category": "
 
 
 def exposure(cur: Cursor, name: str) -> list[tuple[Any, ...]]:
-    """Direction, category, entity, value of each direct exposure of a named address's cluster."""
-    return [(e.direction, e.category, e.entity_id, e.value) for e in flows.direct(cur, cluster_of(cur, named(name).id))]
+    """Direction, kind, category, entity, value of each exposure of a named address's wallet."""
+    return [(e.direction, e.kind, e.category, e.entity_id, e.value) for e in wallet_of(cur, name)]
+
+
+def wallet_of(cur: Cursor, name: str) -> list[Exposure]:
+    """Exposure of a named address's wallet."""
+    found = lookup.address(cur, named(name).id)
+    assert found is not None
+    return of_wallet(cur, found.number)
 
 
 def test_received_and_sent_by_party(tmp_path: Path) -> None:
-    """What a wallet got and gave, per entity; the rest is unattributed; change is no dealing."""
+    """What a wallet got and gave, per entity; behind whom nobody knows the trail goes on; change is no dealing."""
     world = World()
     service, other = world.mint(pay("service", 100)), world.mint(pay("other", 60))
     got = world.spend([service], pay("me", 90))
@@ -40,13 +48,14 @@ def test_received_and_sent_by_party(tmp_path: Path) -> None:
     with indexed(world, tmp_path, claims) as reader:
         cur = reader.cursor()
         assert exposure(cur, "me") == [
-            ("received", "exchange", "kraken", 90),
-            ("received", "unattributed", None, 60),
-            ("sent", "exchange", "kraken", 100),
+            ("received", "direct", "exchange", "kraken", 90),
+            ("received", "indirect", "mined", None, 60),
+            ("sent", "direct", "exchange", "kraken", 100),
         ]
-        first = flows.direct(cur, cluster_of(cur, named("me").id))[0]
+        first, behind, _ = wallet_of(cur, "me")
     assert (first.share, first.n_tx, first.confidence) == (Decimal("0.6"), 1, 80)
     assert (first.name, first.jurisdictions) == ("Kraken", ("US",))
+    assert (behind.share, behind.min_hops, behind.mean_hops) == (Decimal("0.4"), 2, Decimal(2))
     assert first.first_time == first.last_time == TIME + 2 * SPACING
 
 
@@ -55,7 +64,7 @@ def test_mined_coins_are_said(tmp_path: Path) -> None:
     world = World()
     world.mint(pay("miner", 50), Out(None, 0))
     with indexed(world, tmp_path) as reader:
-        assert exposure(reader.cursor(), "miner") == [("received", "mined", None, 50)]
+        assert exposure(reader.cursor(), "miner") == [("received", "direct", "mined", None, 50)]
 
 
 def test_unresolved_origin_is_said(tmp_path: Path) -> None:
@@ -65,9 +74,9 @@ def test_unresolved_origin_is_said(tmp_path: Path) -> None:
     known = world.mint(pay("known", 40))
     world.spend([In(known), In(past.blocks[0][0], resolved=False)], pay("x", 130))
     with indexed(world, tmp_path) as reader:
-        assert sorted(exposure(reader.cursor(), "x")) == [
-            ("received", "unattributed", None, 40),
-            ("received", "unresolved", None, 90),
+        assert exposure(reader.cursor(), "x") == [
+            ("received", "indirect", "mined", None, 40),
+            ("received", "direct", "unresolved", None, 90),
         ]
 
 
@@ -81,7 +90,8 @@ def test_unresolved_spends_are_found_in_the_lake(tmp_path: Path) -> None:
         with indexed(world, tmp_path / str(resolved)) as reader:
             cur = reader.cursor()
             tables = ("address", "cluster", "cluster_edge", "flow", "address_tx")
-            worlds.append([cur.rows(f"FROM {table} ORDER BY ALL") for table in tables])
+            arrays = {name: array.tolist() for name, array in cur.arrays["coins"].items()}
+            worlds.append(([cur.rows(f"FROM {table} ORDER BY ALL") for table in tables], arrays, wallet_of(cur, "x")))
     assert worlds[0] == worlds[1]
 
 
@@ -95,8 +105,7 @@ def test_after_designation(tmp_path: Path) -> None:
     claims.entity("bad", "sanctioned_entity", ["RU"])
     claims.tag("bad", "bad", **LISTED)
     with indexed(world, tmp_path, claims) as reader:
-        cur = reader.cursor()
-        (found,) = flows.direct(cur, cluster_of(cur, named("me").id))
+        (found,) = wallet_of(reader.cursor(), "me")
         assert found.after_designation
         assert found.listing == Listing("ofac_sdn", "bad", date(2020, 9, 13), None)
 
@@ -112,12 +121,14 @@ def test_ownership_is_the_whole(tmp_path: Path) -> None:
     claims.tag("bad", "bad", **LISTED)
     with indexed(world, tmp_path, claims) as reader:
         cur, bad = reader.cursor(), named("bad").id
-        found = flows.ownership(cur, bad, attributions(cur, cluster_of(cur, bad), bad))
+        facts = lookup.address(cur, bad)
+        assert facts is not None
+        found = ownership(cur.known, bad, facts, attributions(cur, cluster_of(cur, bad), bad))
         assert [(e.direction, e.kind, e.value, e.share) for e in found] == [
             ("received", "ownership", 100, Decimal(1)),
             ("sent", "ownership", 100, Decimal(1)),
         ]
-        assert flows.ownership(cur, named("nobody").id, []) == []
+        assert ownership(cur.known, bad, facts, []) == []
 
 
 def test_counterparties_come_in_pages(tmp_path: Path) -> None:
@@ -140,7 +151,7 @@ def test_counterparties_come_in_pages(tmp_path: Path) -> None:
 
 
 def test_busy_clusters_answer_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Totals that were stored for busy clusters give the same answer as adding up when asked."""
+    """Lines that were stored for busy wallets give the same answer as adding up when asked."""
     world, claims = World(), Claims()
     for i in range(6):
         coin = world.mint(pay("me", 100), pay(f"p{i}", 50))
@@ -152,11 +163,11 @@ def test_busy_clusters_answer_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         claims.tag(f"p{i}", "kraken", category="exchange")
     answers = []
     for busy in (1000, 0):
-        monkeypatch.setattr(generation, "BUSY", busy)
+        monkeypatch.setattr(vectors, "BUSY", busy)
         with indexed(world, tmp_path / str(busy), claims) as reader:
             cur = reader.cursor()
-            assert (len(cur.known.busy) > 0) == (busy == 0)
-            answers.append([flows.direct(cur, cluster_of(cur, named(name).id)) for name in ("me", "to1", "p1")])
+            assert (len(coins_of(cur).busy) > 0) == (busy == 0)
+            answers.append([wallet_of(cur, name) for name in ("me", "to1", "p1")])
     assert answers[0] == answers[1]
     assert len(answers[0][0]) > 2
 
@@ -206,8 +217,8 @@ def test_flows_agree_with_a_slow_ledger(
     world = World()
     coins = [In(world.mint(pay(f"n{i}", 10**15 + i))) for i in range(4)]
     for picks, outs, offered in shape:
-        some = sorted({pick % len(coins) for pick in picks})
-        ins = [In(coins[k].tx, coins[k].vout, sighash=64 if offered else 2) for k in some]
+        some = [coins.pop(k) for k in sorted({pick % len(coins) for pick in picks}, reverse=True)]
+        ins = [In(coin.tx, coin.vout, sighash=64 if offered else 2) for coin in some]
         tx = world.spend(ins, *(pay(f"n{to}", value) for to, value in outs))
         coins += [In(tx, vout) for vout in range(len(outs))]
     with indexed(world, tmp_path_factory.mktemp("lake")) as reader:
@@ -236,24 +247,24 @@ def test_values_stay_exact_beyond_64_bits(tmp_path: Path) -> None:
     world.spend([In(a, sighash=64), In(b)], pay("x", everything - 1))
     with indexed(world, tmp_path) as reader:
         cur = reader.cursor()
-        facts = lookup.address(cur, named("x").id)
-        assert facts is not None
-        assert sum(e.value for e in flows.direct(cur, facts.cluster_id)) == everything - 1
+        received = [e.value for e in wallet_of(cur, "x") if e.direction == "received"]
+        assert received == [everything - 1]
+        stored = cur.rows("SELECT value FROM flow WHERE counterparty >= 0 AND direction = 0")
+        assert sum(value for (value,) in stored) == everything - 1
 
 
-def _alike(tmp_path: Path, world: World, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> list[flows.Exposure]:
+def _alike(tmp_path: Path, world: World, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> list[Exposure]:
     """Exposure of `me`, which must be the same whether added up when asked or when the index was built."""
     answers = []
     for busy in (1000, 0):
-        monkeypatch.setattr(generation, "BUSY", busy)
+        monkeypatch.setattr(vectors, "BUSY", busy)
         with indexed(world, tmp_path / str(busy), claims) as reader:
-            cur = reader.cursor()
-            answers.append(flows.direct(cur, cluster_of(cur, named("me").id)))
+            answers.append(wallet_of(reader.cursor(), "me"))
     assert answers[0] == answers[1]
     return answers[0]
 
 
-def test_unattributed_has_its_own_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_claims_has_its_own_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First and last of what nobody claims are of those dealings, not of all."""
     world, claims = World(), Claims()
     coins = [world.mint(pay(name, 10)) for name in ("k", "x", "k")]
@@ -262,7 +273,7 @@ def test_unattributed_has_its_own_dates(tmp_path: Path, monkeypatch: pytest.Monk
     claims.tag("k", "kraken")
     found = {e.category: e for e in _alike(tmp_path, world, claims, monkeypatch)}
     assert (found["exchange"].first_tx_id >> 20, found["exchange"].last_tx_id >> 20) == (3, 5)
-    assert (found["unattributed"].first_tx_id >> 20, found["unattributed"].last_tx_id >> 20) == (4, 4)
+    assert (found["mined"].first_tx_id >> 20, found["mined"].last_tx_id >> 20) == (4, 4)
     assert sum(e.share for e in found.values()) <= 1
 
 
@@ -284,7 +295,7 @@ INTERVALS = {
 }
 
 
-@pytest.mark.parametrize(("intervals", "expected"), INTERVALS.values(), ids=INTERVALS.keys())
+@pytest.mark.parametrize(("intervals", "expected"), INTERVALS.values(), ids=INTERVALS)
 def test_dealings_are_held_against_the_listing_they_fell_in(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -301,7 +312,8 @@ def test_dealings_are_held_against_the_listing_they_fell_in(
         for since, until in dates:
             claims.tag(name, "bad", **LISTED | {"listed_from": since, "listed_to": until})
     sent = [e for e in _alike(tmp_path, world, claims, monkeypatch) if e.entity_id == "bad"]
-    assert [e.after_designation for e in sent] == [expected]
+    assert {e.kind for e in sent} == {"direct"}
+    assert any(e.after_designation for e in sent) == expected
 
 
 def test_own_dealings_within_an_earlier_listing_are_said(tmp_path: Path) -> None:
@@ -312,7 +324,9 @@ def test_own_dealings_within_an_earlier_listing_are_said(tmp_path: Path) -> None
     claims.tag("me", "bad", **LISTED | {"listed_from": date(2030, 1, 1)})
     with indexed(world, tmp_path, claims) as reader:
         cur, me = reader.cursor(), named("me").id
-        (owned,) = flows.ownership(cur, me, attributions(cur, cluster_of(cur, me), me))
+        facts = lookup.address(cur, me)
+        assert facts is not None
+        (owned,) = ownership(cur.known, me, facts, attributions(cur, cluster_of(cur, me), me))
     assert owned.listing is not None
     assert owned.listing.listed_to is None
     assert owned.after_designation

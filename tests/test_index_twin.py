@@ -5,9 +5,12 @@ values, OP_RETURN, several segments, and claims of every standing.
 """
 
 import random
+from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,16 @@ import networkx as nx
 import pytest
 
 from chains.ids import address_id
-from heuristics import generation, lookup
+from heuristics import lookup
 from heuristics.clusters import evidence
-from heuristics.exposure import flows
-from store.reader import Cursor
+from heuristics.exposure import exposures, vectors
+from heuristics.exposure.codes import Source
+from heuristics.exposure.coins import Coins, coins_of
+from heuristics.exposure.passes.run import Cut
+from heuristics.exposure.wheel import AFTER, INDIRECT, PASSES, SENT, UNSOLICITED
+from heuristics.rules import POOLS_FUNDS
+from store.reader import Cursor, Listing
+from tests import naive_provenance
 from tests.lakes import (
     SECRET,
     SPACING,
@@ -36,6 +45,8 @@ from tests.lakes import (
     p2wpkh,
     pay,
 )
+from tests.naive_provenance import destinations, provenance
+from tests.naive_wheel import Key, Line, Setting, Wheel
 
 KEYS = [bytes([2]) + bytes([i]) * 32 for i in range(5)]
 SCRIPTS = [named(f"n{i}") for i in range(12)] + [f(key) for key in KEYS for f in (p2pk, p2pkh, p2wpkh, nested)]
@@ -88,8 +99,9 @@ def payments(rnd: random.Random, left: int) -> list[Out]:
 def claimed(rnd: random.Random) -> Claims:
     """A few claims about the same addresses."""
     claims = Claims()
-    for _ in range(rnd.randrange(8)):
+    for _ in range(rnd.randrange(14)):
         more: dict[str, Any] = {"confidence": rnd.choice([20, 50, 80, 100]), "cluster_definer": rnd.random() < 0.8}
+        more["category"] = rnd.choice(["exchange", "exchange", "mixer", "shell"])
         if rnd.random() < 0.4:
             since = rnd.choice([date(2019, 1, 1), date(2020, 9, 14), date(2030, 1, 1)])
             until = rnd.choice([None, date(2020, 9, 13), date(2021, 1, 1)])
@@ -239,41 +251,166 @@ def _standing(tag: dict[str, Any]) -> int:
     return 2 if not tag.get("list_id") else 0 if tag["listed_to"] is None else 1
 
 
-def _day(tx: int) -> date:
-    return datetime.fromtimestamp(TIME + SPACING * (tx >> 20), UTC).date()
+def _place(days: list[int], day: date | None, otherwise: int) -> int:
+    """The first transaction of that day or later."""
+    return otherwise if day is None else bisect_left(days, (day - date(1970, 1, 1)).days)
+
+
+@dataclass
+class Naming:
+    """Who is known, as dictionaries have it; what a code means is taken from the index."""
+
+    twin: Twin
+    claims: Claims
+    number: dict[int, int]
+    codes: Sequence[Source]
+
+    def setting(self) -> Setting:
+        """The world as the wheel's twin has it."""
+        owner, apart = self.owners()
+        at = Setting(plain_txs(self.twin, owner), {}, {}, {}, {}, [None] * len(self.twin.txs))
+        code_of = {(one.entity_id, one.category, one.listing): i for i, one in reversed(list(enumerate(self.codes)))}
+        clusters = {self.number[root]: tags for root, tags in self.best.items()}
+        first: dict[str, int] = {}
+        for who, tags in [*sorted(clusters.items()), *((owner[one], [tag]) for one, tag in apart.items())]:
+            best = tags[0]
+            listing = _listing(best)
+            code = code_of[best["entity_id"], best["category"], listing]
+            at.named[who] = code  # type: ignore[index]
+            sure = best["confidence"] >= 50
+            if listing or (sure and best["category"] != "shell"):
+                at.code[who] = code  # type: ignore[index]
+            if best["entity_id"] and sure and not _conflict(tags):
+                at.own[who] = first.setdefault(best["entity_id"], who)  # type: ignore[index]
+        at.listed |= self.listed(owner, at.named)  # type: ignore[operator]
+        return at
+
+    @cached_property
+    def best(self) -> dict[int, list[dict[str, Any]]]:
+        """Per cluster the tags that speak for it."""
+        return best_tags(self.twin, self.claims)
+
+    def owners(self) -> tuple[dict[int, int], dict[int, dict[str, Any]]]:
+        """Whose each address is; the tags of those that are surely somebody else's than their cluster."""
+        owner = {who: self.number[root] for who, root in self.twin.cluster.items()}
+        sizes = Counter(self.twin.cluster.values())
+        apart = {}
+        for who, root in sorted(self.twin.cluster.items(), key=lambda item: self.number[item[0]]):
+            said = [
+                tag for tag in self.claims.tags
+                if address_id(tag["script"], SECRET) == who and tag["entity_id"]
+                and (tag["confidence"] >= 50 or tag.get("list_id"))
+            ]  # fmt: skip
+            if len({tag["entity_id"] for tag in said}) != 1 or root not in self.best or sizes[root] == 1:
+                continue
+            own, cluster = min(said, key=_rank), self.best[root]
+            other = own["entity_id"] != cluster[0]["entity_id"] or _conflict(cluster)
+            if other and _rank(own)[:2] <= _rank(cluster[0])[:2]:
+                apart[who] = own
+                owner[who] = len(owner) + len(apart) - 1
+        return owner, apart
+
+    def listed(self, owner: dict[int, int], named: Any) -> dict[int, list[tuple[int, int]]]:
+        """Places within every listing of whoever is or was listed."""
+        days = [(TIME + SPACING * (tx.id >> 20)) // 86400 for tx in self.twin.txs]
+        found = defaultdict(list)
+        for tag in self.claims.tags:
+            to = address_id(tag["script"], SECRET)
+            kin = [
+                who for who in KIN.get(to, ())
+                if not tag["cluster_definer"] or self.twin.cluster.get(who) != self.twin.cluster.get(to)
+            ]  # fmt: skip
+            for who in [to, *kin]:
+                code = named.get(owner.get(who, -1), -1)
+                if tag.get("list_id") and code >= 0 and self.codes[code].listing:
+                    dates = _place(days, tag["listed_from"], 0), _place(days, tag["listed_to"], len(days))
+                    found[code].append(dates)
+        return dict(found)
+
+
+def _listing(tag: dict[str, Any]) -> Listing | None:
+    dates = tag.get("listed_from"), tag.get("listed_to")
+    return Listing(tag["list_id"], tag["entity_id"], *dates) if tag.get("list_id") else None
+
+
+def _conflict(tags: list[dict[str, Any]]) -> bool:
+    """Whether two parties are claimed surely."""
+    return len({tag["entity_id"] for tag in tags if tag["entity_id"] and tag["confidence"] >= 50}) > 1
+
+
+def _rank(tag: dict[str, Any]) -> tuple[int, int, int]:
+    return _standing(tag), -tag["confidence"], tag["tag_id"]
+
+
+def plain_txs(twin: Twin, whose: dict[int, int]) -> list[naive_provenance.Tx]:
+    """Transactions with the owner of each address."""
+    place = {id(tx): t for t, tx in enumerate(twin.txs)}
+    spender = {(place.get(id(i.tx)), i.vout): t for t, tx in enumerate(twin.txs) for i in tx.ins}
+
+    def spent(i: In) -> naive_provenance.In:
+        value, owner = (i.tx.outs[i.vout].value, whose[twin.owner(i)]) if twin.known(i) else (None, None)
+        return naive_provenance.In(place.get(id(i.tx)), i.vout, value, owner)
+
+    return [
+        naive_provenance.Tx(
+            [spent(i) for i in tx.ins],
+            [
+                naive_provenance.Out(out.value, whose[out.to.id] if out.to else None, spender.get((t, v)))
+                for v, out in enumerate(tx.outs)
+            ],
+            twin.vetoes.get(tx.id, 0) >= POOLS_FUNDS,
+            tx.id in twin.vetoes,
+        )
+        for t, tx in enumerate(twin.txs)
+    ]
 
 
 def check_exposure(cur: Cursor, twin: Twin, claims: Claims, number: dict[int, int]) -> None:
-    """Every cluster's direct exposure, by party, adds up to its flows, with dates and dealings while listed."""
-    id_of = {number[who]: who for who in number}
-    best, total = best_tags(twin, claims), twin.flows(number)
-    for root in set(twin.cluster.values()):
-        expected: dict[tuple[str, str, str | None], list[Any]] = {}
-        for (_, direction, other), (value, n_tx, first, last) in (
-            (k, v) for k, v in total.items() if k[0] == number[root]
-        ):
-            tags = best.get(id_of.get(other, 0), [])
-            plain = flows.PSEUDO.get(other, "unattributed"), None
-            who = (tags[0]["category"], tags[0]["entity_id"]) if tags else plain
-            listed = [t for t in tags if t.get("list_id")] if tags and _standing(tags[0]) < 2 else []
-            within = any(_day(last) >= t["listed_from"] and _day(first) < (t["listed_to"] or date.max) for t in listed)
-            row = expected.setdefault((flows.DIRECTIONS[direction], *who), [0, 0, first, last, False])
-            row[:] = [row[0] + value, row[1] + n_tx, min(row[2], first), max(row[3], last), row[4] or within]
-        found = flows.direct(cur, number[root])
-        assert {
-            (e.direction, e.category, e.entity_id): [e.value, e.n_tx, e.first_tx_id, e.last_tx_id, e.after_designation]
-            for e in found
-        } == expected
-        for side in flows.DIRECTIONS:
-            shares = [e.share for e in found if e.direction == side]
-            assert not shares or 1 - len(shares) / 10**6 <= sum(shares) <= 1
+    """Every wallet's lines are those of the definition, and its answer tells each of them."""
+    coins = coins_of(cur)
+    naming = Naming(twin, claims, number, coins.codes)
+    at, (owner, apart) = naming.setting(), naming.owners()
+    assert coins.owner.tolist() == [owner[who] for who in sorted(number, key=number.__getitem__)]
+    assert coins.around.own.tolist() == [at.wallet(c) for c in range(len(number) + len(apart))]
+    wheel = Wheel(at, (provenance(at.txs, at.code), destinations(at.txs, at.code)))
+    any_address = {at.wallet(owner[who]): number[who] for who in number}
+    for wallet, one in any_address.items():
+        assert wallet is not None
+        true = wheel.lines(wallet)
+        mine = {(int(row["code"]), int(row["flags"])): row for row in coins.lines(wallet)}
+        assert mine.keys() == true.keys()
+        for key, line in true.items():
+            assert float(mine[key]["value"]) == pytest.approx(float(line.value), rel=1e-5)
+            assert (mine[key]["first"], mine[key]["last"]) == (min(line.places), max(line.places))
+            assert (mine[key]["n_tx"], mine[key]["min_hops"]) == (len(line.places), line.min_hops)
+        check_answer(exposures.of_wallet(cur, one), true, coins)
+
+
+def check_answer(found: list[exposures.Exposure], true: dict[Key, Line], coins: Coins) -> None:
+    """Each line is one exposure; per direction shares sum to 1."""
+    told = Counter((e.entity_id, e.category, e.listing, _flags(e)) for e in found)
+    sources = [(coins.codes[code], flags) for code, flags in true]
+    assert told == Counter((one.entity_id, one.category, one.listing, flags) for one, flags in sources)
+    for side in exposures.DIRECTIONS:
+        some = [e for e in found if e.direction == side and not e.passes_through]
+        total = sum(line.value for (_, f), line in true.items() if f & PASSES == 0 and f & SENT == (side == "sent"))
+        assert sum(e.value for e in some) == pytest.approx(float(total), rel=1e-5, abs=len(some))
+        assert not some or 1 - len(some) / 10**6 <= sum(e.share for e in some) <= 1
+
+
+def _flags(e: exposures.Exposure) -> int:
+    sent, indirect = SENT * (e.direction == "sent"), INDIRECT * (e.kind == "indirect")
+    return sent | indirect | AFTER * e.after_designation | UNSOLICITED * e.unsolicited | PASSES * e.passes_through
 
 
 @pytest.mark.parametrize("busy", [1000, 0])
 @pytest.mark.parametrize("seed", range(12))
 def test_index_agrees_with_dictionaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, busy: int) -> None:
     """Clusters, names, evidence, histories, flows and exposure are what a plain retelling of the chain gives."""
-    monkeypatch.setattr(generation, "BUSY", busy)
+    uncut = Cut(0.0, 1000, see_through=True)
+    monkeypatch.setattr(vectors, "BUSY", busy)
+    monkeypatch.setattr(vectors, "CUT", uncut)
+    monkeypatch.setattr(exposures, "CUT_AT", uncut)
     rnd = random.Random(seed)  # noqa: S311 -- repeatable on purpose
     world, claims = told(rnd), claimed(rnd)
     with indexed(world, tmp_path, claims) as reader:

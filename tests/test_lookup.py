@@ -149,7 +149,8 @@ def test_histories_agree_with_a_slow_ledger(
     coins = [In(world.mint(pay(f"n{i}", 10 + i))) for i in range(3)]
     for block in shape:
         txs = [
-            Tx([coins[p % len(coins)] for p in picks], [pay(f"n{to}", 7 + to) for to in outs]) for picks, outs in block
+            Tx([coins.pop(p % len(coins)) for p in picks if coins], [pay(f"n{to}", 7 + to) for to in outs])
+            for picks, outs in block
         ]
         world.block(*txs)
         coins += [In(tx, vout) for tx in txs for vout in range(len(tx.outs))]

@@ -1,4 +1,4 @@
-"""The labels file: claims laid over the base, and what follows from them for clusters and their flows.
+"""The labels file: claims laid over the base, and what follows from them for clusters.
 
 A tag speaks for the address that it names. It names the whole cluster only where its source says that it may,
 or where the address is alone. Two entities claimed with confidence of 50 or more in one cluster are a
@@ -18,11 +18,11 @@ from chains.bitcoin.tables import ScriptType
 from chains.ids import address_id
 from heuristics.attribution.conclusions import SURE_ENOUGH
 from heuristics.attribution.forms import Form, keys_by_hash, others, shown
-from store.index import SCHEMA_VERSION
 from store.labels import LabelSnapshot
+from store.manifest import SCHEMA_VERSION
 
 # Grows when the same labels come to fill an overlay in another way.
-OVERLAY_VERSION: Final = 2
+OVERLAY_VERSION: Final = 3
 _TAGS = """
 INSERT INTO tag
 SELECT t.address_id, a.number, coalesce(a.cluster, a.number), t.tag_id, t.address, t.entity_id, t.label, t.category,
@@ -84,44 +84,6 @@ SELECT cluster,
 FROM judged
 ORDER BY cluster, rank
 """
-# The listing shown is one that stands, else the earliest; dealings are held against every listing of the
-# cluster they were with, as overlaps() in exposure.flows does.
-_EXPOSURE = """
-INSERT INTO exposure
-WITH dealt AS (
-    FROM base.flow SEMI JOIN (SELECT DISTINCT cluster FROM base.flow_total) busy USING (cluster)
-    WHERE counterparty >= 0
-), day AS (
-    SELECT height, DATE '1970-01-01' + (time // 86400)::INTEGER AS day FROM base.block
-), listed AS (
-    SELECT DISTINCT cluster, coalesce(listed_from, DATE '0001-01-01') AS since,
-           coalesce(listed_to, DATE '9999-12-31') AS until
-    FROM spoken SEMI JOIN (FROM attribution WHERE rank = 0 AND list_id IS NOT NULL) a USING (cluster)
-    WHERE list_id IS NOT NULL
-), within AS (
-    SELECT DISTINCT f.cluster, f.direction, f.counterparty
-    FROM dealt f JOIN listed l ON l.cluster = f.counterparty
-    JOIN day first ON first.height = f.first_tx_id >> 20 JOIN day last ON last.height = f.last_tx_id >> 20
-    WHERE last.day >= l.since AND first.day < l.until
-), summed AS (
-    SELECT f.cluster, f.direction, a.entity_id, coalesce(a.category, 'unattributed') AS category,
-           coalesce(max(a.confidence), 0) AS confidence, sum(f.value)::BIGINT AS value, sum(f.n_tx)::BIGINT AS n_tx,
-           min(f.first_tx_id) AS first_tx_id, max(f.last_tx_id) AS last_tx_id,
-           arg_min(
-               {'list_id': a.list_id, 'since': a.listed_from, 'until': a.listed_to},
-               (a.listed_to IS NOT NULL, coalesce(a.listed_from, DATE '0001-01-01'), a.list_id)
-           ) FILTER (a.list_id IS NOT NULL) AS listing,
-           bool_or(w.cluster IS NOT NULL) AS after_designation
-    FROM dealt f
-    LEFT JOIN attribution a ON a.cluster = f.counterparty AND a.rank = 0
-    LEFT JOIN within w ON (w.cluster, w.direction, w.counterparty) = (f.cluster, f.direction, f.counterparty)
-    GROUP BY ALL
-)
-SELECT cluster, direction, entity_id, category, confidence, value, n_tx, first_tx_id, last_tx_id, listing.list_id,
-       listing.since, listing.until, after_designation
-FROM summed
-ORDER BY cluster, direction, category, entity_id
-"""
 
 
 def fill(con: duckdb.DuckDBPyConnection, base: Path, snapshot: LabelSnapshot, network: str, secret: bytes) -> None:
@@ -158,7 +120,6 @@ def fill(con: duckdb.DuckDBPyConnection, base: Path, snapshot: LabelSnapshot, ne
     con.execute(_SAME_KEY)
     con.execute(_SPOKEN)
     con.execute(_ATTRIBUTIONS, {"sure": SURE_ENOUGH})
-    con.execute(_EXPOSURE)
     con.execute("DETACH base")
 
 

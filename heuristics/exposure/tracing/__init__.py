@@ -1,0 +1,1 @@
+"""Following coins transaction by transaction, in kernels, with memory for what is visited and no more."""
