@@ -1,101 +1,72 @@
 """Policies: a YAML document of ordered rules over what was found, and the decision they lead to.
 
 A rule names what it looks at (kind, direction, category, entity, jurisdiction, list, basis, legal status)
-and thresholds on it (confidence, hops, date, then value and share, which add up over what matches). Every
+and thresholds on it (confidence, hops, date, then value, share and money, which add up over what matches). Every
 rule is evaluated; each that fires is a trigger with its expression, and the strictest action decides.
 The rules of `policies/mandatory.yaml` run first and can not be turned off. Nothing here knows how a
-finding came about, so indirect exposure and behaviours need no change of the language.
+finding came about. What adds up:
+
+- values and money over both directions; shares within one direction, of which the higher counts, because a share
+  of what came in and one of what went out are not parts of one whole;
+- `kind: [direct, indirect]` over both kinds. A labelled party that the trail passes through stands among the
+  direct rows, and what lies behind it among the indirect ones: only the larger of the two counts;
+- an amount of money of which a part has no price is taken to reach any bound.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Final, Literal, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from heuristics.exposure.codes import UNATTRIBUTED
+from service.rulebook import (
+    COVERAGE,
+    DEALINGS,
+    MANDATORY,
+    Action,
+    Basis,
+    Condition,
+    Direction,
+    Kind,
+    LegalStatus,
+    Looked,
+    Money,
+    Policy,
+    Rule,
+    load,
+    parse,
+    shipped,
+)
 
-from heuristics.exposure.flows import PSEUDO, UNATTRIBUTED
-from service.exits import BadInputError
-from store.formats.taxonomy import CATEGORIES, did_you_mean
+__all__ = [
+    "MANDATORY", "Action", "Basis", "Condition", "Coverage", "Direction", "Finding", "Kind", "LegalStatus", "Policy",
+    "Rule", "Trigger", "Verdict", "covered", "decide", "evaluate", "load", "parse", "shipped",
+]  # fmt: skip
 
-SATOSHI = Decimal(10) ** 8
-MAX_BYTES = 65_536
-MANDATORY = "mandatory"
-KNOWN_CATEGORIES = frozenset({*CATEGORIES, *PSEUDO.values(), UNATTRIBUTED})
-
-Kind = Literal["ownership", "direct", "indirect"]
-Direction = Literal["received", "sent"]
-LegalStatus = Literal["listed", "removed", "none"]
-Basis = Literal["listed_address", "cluster_of_listed_address", "entity_attribution", "ownership_rule", "suspected"]
-Action = Literal["review", "block"]
+SATOSHI: Final = Decimal(10) ** 8
+_MOST: Final = frozenset({"hops", "lists"})  # metrics whose limit is an upper one
 Verdict = Literal["allow", "review", "block", "indeterminate"]
-Share = Annotated[Decimal, Field(ge=0, le=1)]
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class Model(BaseModel):
-    """A part of a policy: unknown fields are mistakes, and nothing changes after loading."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much an answer rests on; what a rule of kind `coverage` looks at."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Amount(Model):
-    """A value in whole coins."""
-
-    value: Annotated[Decimal, Field(ge=0, decimal_places=8, le=21_000_000)]
-    currency: Literal["BTC"]
-
-
-class Condition(Model):
-    """What a rule looks at; a field that is left out lets everything pass."""
-
-    kind: Kind
-    direction: Direction | None = None
-    category: Names | None = None
-    entity: Names | None = None
-    jurisdiction: Names | None = None
-    list: Names | None = None
-    basis: Annotated[tuple[Basis, ...], Field(min_length=1)] | None = None
-    legal_status: Annotated[tuple[LegalStatus, ...], Field(min_length=1)] | None = None
-    after_designation: bool | None = None
-    min_confidence: Share | None = None
-    max_hops: Annotated[int, Field(ge=1, le=1000)] | None = None
-    min_value: Amount | None = None
-    min_share: Share | None = None
-
-
-class Rule(Model):
-    """One rule: where its condition holds, its action is called for."""
-
-    id: Annotated[str, Field(pattern=r"^R-[A-Z0-9-]{1,40}$")]
-    reason: Annotated[str, Field(min_length=1, max_length=300)]
-    when: Condition
-    action: Action
-
-
-class Policy(Model):
-    """A named, versioned list of rules."""
-
-    policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
-    version: Annotated[int, Field(ge=1)]
-    description: Annotated[str, Field(max_length=1000)] = ""
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=500)]
-
-    @property
-    def name(self) -> str:
-        """Name and version, as answers cite it."""
-        return f"{self.policy}@{self.version}"
+    lists: int
+    """Legal lists in force: 0 means that nobody could have been found to be listed."""
+    history_incomplete: bool = False
+    """Blocks before the first that is indexed are not known."""
+    truncated: bool = False
+    """Something was cut off for want of time or room."""
+    unattributed_share: Decimal | None = None
+    """Of all value, what nothing explains; none where there was no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a policy may judge: who owns the subject, or whom it dealt with."""
+    """One thing a policy may judge: who owns the subject, whom it dealt with, or how much is known of it."""
 
-    kind: Kind
+    kind: Looked
     category: str
     confidence: int
     """Percent."""
@@ -109,7 +80,23 @@ class Finding:
     value: int = 0
     """Satoshi."""
     share: Decimal = Decimal(0)
+    """Of all that went in this direction."""
     hops: int = 0
+    """The fewest on any way."""
+    unsolicited: bool = False
+    """Sent to the subject without its doing, like dust; no rule looks at it unless it says so."""
+    fiat: Decimal | None = None
+    """The value at the prices of its days; none where a day has no price."""
+    fiat_currency: str | None = None
+    passes_through: bool = False
+    """Of kind direct: the party is no service, so indirect findings count what lies behind it again."""
+    coverage: Coverage | None = None
+    """Of kind coverage."""
+
+
+def covered(coverage: Coverage) -> Finding:
+    """Return how much is known as a finding."""
+    return Finding(COVERAGE, UNATTRIBUTED, 0, coverage=coverage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,38 +137,51 @@ def decide(triggers: Iterable[Trigger], *, complete: bool) -> tuple[Verdict, str
     return "allow", "no_rule_fired"
 
 
+class _Bound(NamedTuple):
+    """One threshold, and what was seen of it."""
+
+    metric: str
+    seen: Decimal
+    limit: Decimal
+    unit: str = ""
+    reached: bool = False
+    note: str = ""
+
+    def __str__(self) -> str:
+        sign = "<=" if self.metric in _MOST else ">="
+        return f"{self.metric} {self.seen:f}{self.unit} {sign} {self.limit:f}{self.note}"
+
+
 def _fire(rule: Rule, policy: str, findings: Sequence[Finding]) -> Trigger | None:
-    matched = [finding for finding in findings if _matches(rule.when, finding)]
+    matched = [finding for finding in findings if matches(rule.when, finding)]
     if not matched:
         return None
-    value = Decimal(sum(finding.value for finding in matched)) / SATOSHI
-    share = min(sum((finding.share for finding in matched), Decimal(0)), Decimal(1))
-    confidence = Decimal(max(finding.confidence for finding in matched)) / 100
-    when = rule.when
-    measured = [
-        ("value", value, when.min_value.value if when.min_value else None),
-        ("share", share, when.min_share),
-        ("confidence", confidence, when.min_confidence),
-    ]
-    bounds = [(name, seen, least) for name, seen, least in measured if least is not None]
-    if any(seen < least for _, seen, least in bounds):
+    if COVERAGE in rule.when.kind:
+        held = [_of_coverage(rule.when, finding.coverage) for finding in matched if finding.coverage is not None]
+    else:
+        held = [_bounds(rule.when, matched)]
+    bounds = next((these for these in held if all(bound.reached for bound in these)), None)
+    if bounds is None:
         return None
-    metric, observed, threshold = bounds[0] if bounds else (when.kind, Decimal(len(matched)), Decimal(1))
+    count = _Bound("+".join(rule.when.kind), Decimal(len(matched)), Decimal(1))
+    shown = next((one for one in bounds if one.metric != "hops"), count)
     return Trigger(
         rule.id,
         policy,
         rule.reason,
-        metric,
-        f"{threshold:f}",
-        f"{observed:f}",
+        shown.metric,
+        f"{shown.limit:f}",
+        f"{shown.seen:f}",
         rule.action,
-        _expression(when, bounds),
+        _expression(rule.when, bounds, _seen(matched, bounds)),
     )
 
 
-def _matches(when: Condition, finding: Finding) -> bool:
+def matches(when: Condition, finding: Finding) -> bool:
+    """Whether a rule looks at a finding; its thresholds on sums are held against all of these together."""
     return (
-        when.kind == finding.kind
+        finding.kind in when.kind
+        and when.unsolicited == finding.unsolicited
         and (when.direction is None or when.direction == finding.direction)
         and (when.category is None or finding.category in when.category)
         and (when.entity is None or finding.entity in when.entity)
@@ -195,136 +195,96 @@ def _matches(when: Condition, finding: Finding) -> bool:
     )
 
 
-def _expression(when: Condition, bounds: Sequence[tuple[str, Decimal, Decimal]]) -> str:
-    terms = [f"kind = {when.kind}"]
+def _bounds(when: Condition, matched: Sequence[Finding]) -> list[_Bound]:
+    """Hold what was found against a rule's thresholds; those of single findings are reached, or none had matched."""
+    bounds = []
+    if when.min_value is not None:
+        value = sum(_per_direction(matched, lambda one: Decimal(one.value))) / SATOSHI
+        bounds.append(_Bound("value", value, when.min_value.value, " BTC", value >= when.min_value.value))
+    if when.min_share is not None:
+        share = _share(matched)
+        bounds.append(_Bound("share", share, when.min_share, reached=share >= when.min_share))
+    if when.min_fiat is not None:
+        bounds.append(_money(when.min_fiat, matched))
+    if when.min_confidence is not None:
+        best = Decimal(max(finding.confidence for finding in matched)) / 100
+        bounds.append(_Bound("confidence", best, when.min_confidence, reached=True))
+    if when.max_hops is not None:
+        fewest = Decimal(min(finding.hops for finding in matched))
+        bounds.append(_Bound("hops", fewest, Decimal(when.max_hops), reached=True))
+    return bounds
+
+
+def _money(least: Money, matched: Sequence[Finding]) -> _Bound:
+    """Add money up; where a price is missing or of another currency the bound can't be judged, so it is reached."""
+
+    def known(one: Finding) -> bool:
+        return one.value == 0 or (one.fiat is not None and one.fiat_currency == least.currency)
+
+    seen = sum(_per_direction(matched, lambda one: one.fiat or Decimal(0) if known(one) else Decimal(0)), Decimal(0))
+    unknown = seen < least.value and not all(known(one) for one in matched)
+    note = "; fiat unknown (no price) counts as reached" if unknown else ""
+    return _Bound("fiat", seen, least.value, f" {least.currency}", unknown or seen >= least.value, note)
+
+
+def _share(matched: Sequence[Finding]) -> Decimal:
+    return min(max(_per_direction(matched, lambda one: one.share)), Decimal(1))
+
+
+def _per_direction(matched: Sequence[Finding], amount: Callable[[Finding], Decimal]) -> list[Decimal]:
+    """Add up what matched in each direction, without counting anything twice.
+
+    What a direct party that is passed through brought may stand among the indirect rows again. Direct rows alone
+    count nothing twice, and neither do all others: whichever is more is a lower bound, and never less than either.
+    """
+    sums = []
+    for direction in {finding.direction for finding in matched}:
+        these = [finding for finding in matched if finding.direction == direction]
+        near = sum((amount(one) for one in these if one.kind != "indirect"), Decimal(0))
+        past = sum((amount(one) for one in these if not one.passes_through), Decimal(0))
+        sums.append(max(near, past))
+    return sums
+
+
+def _of_coverage(when: Condition, known: Coverage) -> list[_Bound]:
+    """Hold how much is known against a rule's thresholds."""
+    bounds = []
+    for name in ("history_incomplete", "truncated"):
+        wanted, seen = getattr(when, name), Decimal(getattr(known, name))
+        if wanted is not None:
+            bounds.append(_Bound(name, seen, Decimal(wanted), reached=seen == wanted))
+    if when.max_lists is not None:
+        seen, most = Decimal(known.lists), Decimal(when.max_lists)
+        bounds.append(_Bound("lists", seen, most, reached=seen <= most))
+    if when.min_unattributed_share is not None:
+        seen, least = known.unattributed_share or Decimal(0), when.min_unattributed_share
+        bounds.append(_Bound("unattributed_share", seen, least, reached=seen >= least))
+    return bounds
+
+
+def _expression(when: Condition, bounds: Sequence[_Bound], seen: Sequence[str]) -> str:
+    terms = [f"kind = {when.kind[0]}" if len(when.kind) == 1 else f"kind in {_set(when.kind)}"]
     for name in ("direction", "category", "entity", "jurisdiction", "list", "basis", "legal_status"):
         wanted = getattr(when, name)
         if wanted is not None:
             terms.append(f"{name} = {wanted}" if isinstance(wanted, str) else f"{name} in {_set(wanted)}")
     if when.after_designation is not None:
         terms.append(f"after_designation = {str(when.after_designation).lower()}")
-    if when.max_hops is not None:
-        terms.append(f"hops <= {when.max_hops}")
-    units = {"value": " BTC"}
-    terms += [f"{name} {seen:f}{units.get(name, '')} >= {least:f}" for name, seen, least in bounds]
-    return " and ".join(terms)
+    if when.unsolicited:
+        terms.append("unsolicited = true")
+    said = " and ".join([*terms, *map(str, bounds)])
+    return f"{said} (seen: {', '.join(seen)})" if seen else said
+
+
+def _seen(matched: Sequence[Finding], bounds: Sequence[_Bound]) -> list[str]:
+    """Say value, share and fewest hops of dealings, where no threshold says them."""
+    if not any(finding.kind in DEALINGS for finding in matched):
+        return []
+    value = sum(_per_direction(matched, lambda one: Decimal(one.value))) / SATOSHI
+    measured = {"value": f"{value:f} BTC", "share": f"{_share(matched):f}", "hops": f"{min(f.hops for f in matched)}"}
+    bound = {one.metric for one in bounds}
+    return [f"{name} {text}" for name, text in measured.items() if name not in bound]
 
 
 def _set(names: Sequence[str]) -> str:
     return "{" + ", ".join(names) + "}"
-
-
-# loading ---------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def load(name: str) -> Policy:
-    """Return a policy by the name of a shipped document, or by the path of a YAML file.
-
-    Raises
-    ------
-    BadInputError
-        If there is no such policy, or the document has a mistake; says the line.
-    """
-    if name.endswith((".yaml", ".yml")):
-        try:
-            return parse(Path(name).read_text(encoding="utf-8"), name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInputError(f"{name}: the policy can not be read: {error}", code="no_policy") from error
-    if name not in shipped():
-        raise BadInputError(
-            f"there is no policy {name!r}; shipped are: {', '.join(sorted(shipped() - {MANDATORY}))}",
-            code="unknown_policy",
-            pointer="/policy",
-        )
-    file = resources.files("service") / "policies" / f"{name}.yaml"
-    return parse(file.read_text(encoding="utf-8"), f"{name}.yaml")
-
-
-@lru_cache(maxsize=1)
-def shipped() -> frozenset[str]:
-    """Names of the documents that come with the service, the mandatory rules among them."""
-    files = (resources.files("service") / "policies").iterdir()
-    return frozenset(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
-def parse(text: str, where: str) -> Policy:
-    """Read a policy document; `where` names it in errors.
-
-    Raises
-    ------
-    BadInputError
-        With the line of the first mistake.
-    """
-    data, lines = _read_yaml(text, where)
-    try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        line = _line(lines, first["loc"])
-        raise _mistake(where, line, f"{path or 'document'}: {first['msg']}") from None
-    _check_names(policy, lines, where)
-    return policy
-
-
-def _check_names(policy: Policy, lines: Mapping[tuple[Any, ...], int], where: str) -> None:
-    """Refuse a rule id that is taken, and a category that nothing can have: its rule would never fire."""
-    taken = set() if policy.policy == MANDATORY else {rule.id for rule in load(MANDATORY).rules}
-    for number, rule in enumerate(policy.rules):
-        if rule.id in taken:
-            raise _mistake(where, _line(lines, ("rules", number, "id")), f"rule id {rule.id} is taken")
-        taken.add(rule.id)
-        for at, category in enumerate(rule.when.category or ()):
-            if category not in KNOWN_CATEGORIES:
-                line = _line(lines, ("rules", number, "when", "category", at))
-                near = did_you_mean(category, KNOWN_CATEGORIES)
-                raise _mistake(where, line, f"there is no category {category!r}{near}")
-
-
-def _read_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], int]]:
-    """Return the document's value and the line (from 1) of every key and item by its path."""
-    if len(text) > MAX_BYTES:
-        raise _mistake(where, 1, f"the document is longer than {MAX_BYTES} characters")
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise _mistake(where, _line_of(event.start_mark), "aliases are not taken; write it out")
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        lines: dict[tuple[Any, ...], int] = {}
-        _walk(node, (), lines, where)
-        return (None if node is None else loader.construct_document(node)), lines
-    except yaml.MarkedYAMLError as error:
-        raise _mistake(where, _line_of(error.problem_mark), f"no YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _mistake(where, 1, f"no YAML: {error}") from None
-
-
-def _line_of(mark: Any) -> int:
-    return 1 if mark is None else int(mark.line) + 1
-
-
-def _walk(node: Any, path: tuple[Any, ...], lines: dict[tuple[Any, ...], int], where: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*path, key.value)
-            if below in lines:
-                raise _mistake(where, key.start_mark.line + 1, f"the key {key.value!r} is there twice")
-            lines[below] = key.start_mark.line + 1
-            _walk(value, below, lines, where)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            lines[(*path, number)] = value.start_mark.line + 1
-            _walk(value, (*path, number), lines, where)
-
-
-def _line(lines: Mapping[tuple[Any, ...], int], path: Sequence[Any]) -> int:
-    for length in range(len(path), 0, -1):
-        if tuple(path[:length]) in lines:
-            return lines[tuple(path[:length])]
-    return 1
-
-
-def _mistake(where: str, line: int, what: str) -> BadInputError:
-    return BadInputError(f"{where}, line {line}: {what}", code="policy_mistake", pointer="/policy")

@@ -1,7 +1,9 @@
 """Policies: what is shipped, what a document may say, and what no document can turn off."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,14 +12,21 @@ from hypothesis import strategies as st
 from service.exits import BadInputError
 from service.policy import (
     MANDATORY,
+    Basis,
+    Condition,
+    Coverage,
     Finding,
+    LegalStatus,
     Policy,
+    Rule,
+    covered,
     decide,
     evaluate,
     load,
     parse,
     shipped,
 )
+from service.rulebook import KNOWN_CATEGORIES
 
 LISTED = Finding("ownership", "sanctioned_entity", 100, basis="listed_address", legal_status="listed")
 DEALT = Finding(
@@ -46,19 +55,37 @@ rules:
 findings = st.builds(
     Finding,
     kind=st.sampled_from(["ownership", "direct", "indirect"]),
-    category=st.sampled_from(["sanctioned_entity", "exchange", "mixer", "unattributed"]),
+    category=st.sampled_from(sorted(KNOWN_CATEGORIES)),
     confidence=st.integers(0, 100),
     entity=st.sampled_from([None, "taiga"]),
     jurisdictions=st.sampled_from([(), ("RU",)]),
     lists=st.sampled_from([(), ("ofac_sdn",)]),
     legal_status=st.sampled_from(["listed", "removed", "none"]),
-    basis=st.sampled_from([None, "listed_address", "cluster_of_listed_address", "entity_attribution"]),
+    basis=st.sampled_from([None, *get_args(Basis)]),
     direction=st.sampled_from([None, "received", "sent"]),
     after_designation=st.booleans(),
     value=st.integers(0, 10**9),
     share=st.decimals(0, 1, places=4),
     hops=st.integers(0, 5),
+    unsolicited=st.booleans(),
+    fiat=st.none() | st.decimals(0, 10**6, places=2),
+    fiat_currency=st.sampled_from(["USD", "JPY"]),
+    passes_through=st.booleans(),
 )
+findings |= st.builds(
+    covered,
+    st.builds(
+        Coverage,
+        lists=st.integers(0, 2),
+        history_incomplete=st.booleans(),
+        truncated=st.booleans(),
+        unattributed_share=st.none() | st.decimals(0, 1, places=4),
+    ),
+)
+
+
+CHOICES = sorted(shipped() - {MANDATORY})
+RULES = [(name, rule) for name in sorted(shipped()) for rule in load(name).rules]
 
 
 def verdict(policy: Policy, *found: Finding, complete: bool = True) -> str:
@@ -109,22 +136,22 @@ def test_no_policy_turns_the_mandatory_rules_off() -> None:
     triggers = evaluate(policy, [LISTED])
 
     assert decide(triggers, complete=True) == ("block", "R-LIST-1")
-    assert triggers[0].policy == "mandatory@1"
+    assert triggers[0].policy == "mandatory@2"
 
 
-@given(st.lists(findings, max_size=6), findings)
-def test_more_data_never_turns_a_block_into_anything_else(found: list[Finding], more: Finding) -> None:
+@given(st.sampled_from(CHOICES), st.lists(findings, max_size=6), findings)
+def test_more_data_never_turns_a_block_into_anything_else(name: str, found: list[Finding], more: Finding) -> None:
     """A block stands, whatever else becomes known."""
-    policy = load("sanctions-only")
+    policy = load(name)
 
     if verdict(policy, *found) == "block":
         assert verdict(policy, *found, more) == "block"
 
 
-@given(st.lists(findings, max_size=6))
-def test_an_incomplete_answer_decides_nothing_but_a_block(found: list[Finding]) -> None:
+@given(st.sampled_from(CHOICES), st.lists(findings, max_size=6))
+def test_an_incomplete_answer_decides_nothing_but_a_block(name: str, found: list[Finding]) -> None:
     """While something is unknown the only decisions are indeterminate and block."""
-    policy = load("sanctions-only")
+    policy = load(name)
 
     decision = verdict(policy, *found, complete=False)
 
@@ -148,6 +175,10 @@ def test_an_incomplete_answer_decides_nothing_but_a_block(found: list[Finding]) 
         ("min_share: 0.25", True),
         ("min_share: 0.2501", False),
         ("min_confidence: 1", True),
+        ("unsolicited: false", True),
+        ("unsolicited: true", False),
+        ("min_fiat: {value: 100, currency: USD}", True),
+        ('min_fiat: {value: "100.01", currency: USD}', False),
         ('min_value: {value: "0.0005", currency: BTC}', True),
         ('min_value: {value: "0.00050001", currency: BTC}', False),
     ],
@@ -155,6 +186,7 @@ def test_an_incomplete_answer_decides_nothing_but_a_block(found: list[Finding]) 
 def test_each_condition_selects(condition: str, fires: bool) -> None:
     """Every field of a condition is looked at, with its bound included."""
     finding = replace(DEALT, entity="taiga", jurisdictions=("RU",), lists=("ofac_sdn",))
+    finding = replace(finding, fiat=Decimal(100), fiat_currency="USD")
 
     assert verdict(with_condition(condition), finding) == ("review" if fires else "allow")
 
@@ -175,7 +207,7 @@ def test_a_trigger_shows_the_expression_it_evaluated() -> None:
     (trigger,) = evaluate(policy, [DEALT])
 
     assert (trigger.metric, trigger.threshold, trigger.observed) == ("value", "0.0001", "0.0005")
-    assert trigger.expression == "kind = direct and value 0.0005 BTC >= 0.0001"
+    assert trigger.expression == "kind = direct and value 0.0005 BTC >= 0.0001 (seen: share 0.25, hops 1)"
     assert trigger.policy == "mine@3"
 
 
@@ -190,6 +222,21 @@ def test_a_trigger_shows_the_expression_it_evaluated() -> None:
         (TEMPLATE.format(condition="category: []"), r"line 8"),
         (TEMPLATE.format(condition="kind: owned"), r"line 8: the key 'kind' is there twice"),
         (TEMPLATE.format(condition="direction: up").replace("R-X-1", "R-LIST-1"), r"line 8"),
+        (
+            TEMPLATE.format(condition="min_fiat: {value: 1, currency: YEN}"),
+            r"line 8: there is no currency 'YEN'; did you",
+        ),
+        (TEMPLATE.format(condition="min_fiat: {value: -1, currency: JPY}"), r"line 8: .*greater than or equal to 0"),
+        (TEMPLATE.format(condition="min_value: {value: 1, currency: BTG}"), r"line 8: rules.0.when.min_value.currency"),
+        (TEMPLATE.format(condition="jurisdiction: [RU, RUS]"), r"line 8: there is no jurisdiction 'RUS'"),
+        (TEMPLATE.format(condition="max_lists: 0"), r"line 8: max_lists says nothing about kind direct"),
+        (TEMPLATE.format(condition="truncated: true"), r"line 8: truncated says nothing about kind direct"),
+        (TEMPLATE.replace("direct", "coverage").format(condition="min_share: 1"), r"line 8: min_share says nothing"),
+        (TEMPLATE.replace("direct", "coverage").replace("      {condition}\n", ""), r"line 7: .* needs one of"),
+        (TEMPLATE.replace("direct", "[direct, ownership]").format(condition="max_hops: 2"), r"line 7: only direct and"),
+        (TEMPLATE.replace("direct", "[direct, shell]").format(condition="max_hops: 2"), r"line 7: .*'indirect'"),
+        (TEMPLATE.replace("direct", "[]").format(condition="max_hops: 2"), r"line 7: rules.0.when.kind"),
+        (TEMPLATE.replace("direct", "{{a: b}}").format(condition="max_hops: 2"), r"line 7: rules.0.when.kind"),
         (TEMPLATE.format(condition="max_hops: 2").replace("R-X-1", "R-LIST-1"), r"line 4: rule id R-LIST-1"),
         (TEMPLATE.format(condition="max_hops: 2").replace("review", "allow"), r"line 9: .*'review' or 'block'"),
         (TEMPLATE.format(condition="max_hops: 2").replace("version: 3\n", ""), r"line 1: version: Field required"),
@@ -221,3 +268,296 @@ def test_an_unknown_policy_is_told_with_the_known_ones() -> None:
     with pytest.raises(BadInputError, match="sanctions-only"):
         load("strict-nothing")
     assert MANDATORY in shipped()
+
+
+# every rule of every shipped policy ------------------------------------------------------------------------
+
+
+def made_for(when: Condition) -> Finding:
+    """Return the least that a condition asks for."""
+    if "coverage" in when.kind:
+        return covered(
+            Coverage(
+                lists=1 if when.max_lists is None else when.max_lists,
+                history_incomplete=bool(when.history_incomplete),
+                truncated=bool(when.truncated),
+                unattributed_share=when.min_unattributed_share,
+            )
+        )
+    return Finding(
+        kind=when.kind[0],
+        category=when.category[0] if when.category else "exchange",
+        confidence=0 if when.min_confidence is None else int(when.min_confidence * 100),
+        entity=when.entity[0] if when.entity else None,
+        jurisdictions=when.jurisdiction[:1] if when.jurisdiction else (),
+        lists=when.list[:1] if when.list else (),
+        legal_status=when.legal_status[0] if when.legal_status else "none",
+        basis=when.basis[0] if when.basis else None,
+        direction=when.direction,
+        after_designation=bool(when.after_designation),
+        value=int(when.min_value.value * 10**8) if when.min_value else 1,
+        share=when.min_share or Decimal(0),
+        hops=when.max_hops or 0,
+        unsolicited=when.unsolicited,
+        fiat=when.min_fiat.value if when.min_fiat else None,
+        fiat_currency=when.min_fiat.currency if when.min_fiat else None,
+    )
+
+
+def other_words(when: Condition) -> Iterator[dict[str, Any]]:
+    """Give fields of findings that are none of what a condition names, one at a time."""
+    yield {"kind": "indirect" if when.kind == ("direct",) else "ownership" if "direct" in when.kind else "direct"}
+    yield {"unsolicited": not when.unsolicited}
+    named: dict[str, tuple[Any, set[Any]]] = {
+        "direction": ({when.direction}, {None, "received", "sent"}),
+        "category": (when.category, set(KNOWN_CATEGORIES)),
+        "jurisdictions": (when.jurisdiction and {(one,) for one in when.jurisdiction}, {(), ("SG",), ("SG", "UA")}),
+        "basis": (when.basis, {None, *get_args(Basis)}),
+        "legal_status": (when.legal_status, set(get_args(LegalStatus))),
+        "after_designation": ({when.after_designation}, {False, True}),
+    }
+    for field, (wanted, all_of_them) in named.items():
+        if wanted not in (None, {None}):
+            yield from ({field: one} for one in all_of_them - set(wanted))
+
+
+def just_below(when: Condition, made: Finding) -> Iterator[Finding]:
+    """Change one thing at a time so that the condition no longer holds, by as little as can be."""
+    yield from (replace(made, **field) for field in other_words(when))
+    step = Decimal("0.000001")
+    less: dict[str, dict[str, Any]] = {
+        "min_confidence": {"confidence": made.confidence - 1},
+        "max_hops": {"hops": made.hops + 1},
+        "min_value": {"value": made.value - 1},
+        "min_share": {"share": made.share - step},
+        "min_fiat": {"fiat": None if made.fiat is None else made.fiat - step},
+    }
+    yield from (replace(made, **field) for name, field in less.items() if getattr(when, name) is not None)
+    known = made.coverage
+    if known is not None and when.max_lists is not None:
+        yield replace(made, coverage=replace(known, lists=known.lists + 1))
+    if known is not None and when.history_incomplete is not None:
+        yield replace(made, coverage=replace(known, history_incomplete=not known.history_incomplete))
+
+
+def fired(name: str, rule: Rule, *found: Finding) -> bool:
+    """Whether a rule of a policy is among the triggers."""
+    return rule.id in {trigger.rule_id for trigger in evaluate(load(name), found)}
+
+
+@pytest.mark.parametrize(("name", "rule"), RULES, ids=[f"{name}-{rule.id}" for name, rule in RULES])
+def test_every_rule_fires_at_its_thresholds_and_not_below(name: str, rule: Rule) -> None:
+    """The least a rule asks for is enough, in every word of it; one step less of anything is not."""
+    when, made = rule.when, made_for(rule.when)
+
+    assert fired(name, rule, made)
+    for each in when.category or ():
+        assert fired(name, rule, replace(made, category=each))
+    for each in when.kind:
+        assert fired(name, rule, replace(made, kind=each))
+    for each in when.jurisdiction or ():
+        assert fired(name, rule, replace(made, jurisdictions=("SG", each)))
+    for less in just_below(when, made):
+        assert not fired(name, rule, less), less
+
+
+@pytest.mark.parametrize(("name", "rule"), RULES, ids=[f"{name}-{rule.id}" for name, rule in RULES])
+def test_every_rule_says_what_it_saw(name: str, rule: Rule) -> None:
+    """Thresholds and what was observed stand in the expression, of dealings share, value and hops always."""
+    (trigger,) = [one for one in evaluate(load(name), [made_for(rule.when)]) if one.rule_id == rule.id]
+
+    words = {"direct": ("value ", "share ", "hops "), "coverage": (trigger.metric,), "ownership": ("kind = ownership",)}
+    for word in words[rule.when.kind[0]]:
+        assert word in trigger.expression
+    assert trigger.threshold
+    assert trigger.observed
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_rules_are_few_and_each_says_why(name: str) -> None:
+    """A policy can be read in one sitting, and no two rules give the same reason."""
+    rules = load(name).rules
+
+    assert len(rules) <= 20
+    assert len({rule.reason for rule in rules}) == len(rules)
+
+
+@pytest.mark.parametrize("name", ["balanced", "strict-jp"])
+def test_nobody_unknown_is_held(name: str) -> None:
+    """A wallet of which nothing bad is known passes, whole chain and lists given; without either it is held."""
+    policy, known = load(name), Coverage(lists=1, unattributed_share=Decimal(1))
+    plain = replace(DEALT, category="unattributed", legal_status="none", share=Decimal(1), value=10**12)
+
+    assert verdict(policy, plain, covered(known)) == "allow"
+    assert verdict(policy, replace(plain, category="exchange"), covered(known)) == "allow"
+    assert verdict(policy, plain, covered(replace(known, lists=0))) == "review"
+    assert verdict(policy, plain, covered(replace(known, history_incomplete=True))) == "review"
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_dust_is_left_out(name: str) -> None:
+    """What was sent to a wallet without its doing decides nothing about it."""
+    dust = replace(DEALT, direction="received", unsolicited=True, share=Decimal(1), value=10**12)
+
+    assert verdict(load(name), dust, replace(dust, kind="indirect")) == "allow"
+    assert verdict(load(name), replace(dust, unsolicited=False)) != "allow"
+
+
+def test_strict_jp_decides_as_it_says() -> None:
+    """A match blocks, a suspicion holds, Russia and Belarus are named, shells hold."""
+    policy = load("strict-jp")
+    owned = Finding("ownership", "exchange", 90, basis="entity_attribution")
+
+    assert verdict(policy, owned) == "allow"
+    assert verdict(policy, replace(owned, category="sanctioned_entity")) == "block"
+    assert verdict(policy, replace(owned, category="sanctioned_entity", confidence=49)) == "review"
+    assert verdict(policy, replace(owned, category="sanctioned_entity", basis="suspected")) == "review"
+    assert [verdict(policy, replace(owned, jurisdictions=(one,))) for one in ("RU", "BY", "SG")] == [
+        "review",
+        "review",
+        "allow",
+    ]
+    assert verdict(policy, replace(owned, category="shell", confidence=5)) == "review"
+
+
+@given(st.lists(findings, max_size=5))
+def test_strict_jp_is_never_milder_than_balanced(found: list[Finding]) -> None:
+    """What balanced holds or blocks, strict-jp holds or blocks."""
+    milder = ["allow", "review", "block"]
+
+    balanced, strict = (milder.index(verdict(load(name), *found)) for name in ("balanced", "strict-jp"))
+
+    assert strict >= balanced
+
+
+# adding up -------------------------------------------------------------------------------------------------
+
+
+def test_kinds_add_up() -> None:
+    """A rule of both kinds adds direct and indirect; one of a single kind doesn't; order does not matter."""
+    both = parse(TEMPLATE.replace("direct", "[direct, indirect]").format(condition="min_share: 0.5"), "mine.yaml")
+    far = replace(DEALT, kind="indirect", hops=3)
+
+    (trigger,) = evaluate(both, [far, DEALT])
+
+    assert (trigger.metric, trigger.observed) == ("share", "0.50")
+    expected = "kind in {direct, indirect} and share 0.50 >= 0.5 (seen: value 0.001 BTC, hops 1)"
+    assert trigger.expression == expected
+    assert verdict(both, DEALT) == verdict(both, far) == "allow"
+    assert verdict(with_condition("min_share: 0.5"), DEALT, far) == "allow"
+
+
+def test_what_is_passed_through_is_not_counted_twice() -> None:
+    """The value of a labelled person stands among direct rows and again behind it: the larger of both counts."""
+    both = TEMPLATE.replace("direct", "[direct, indirect]")
+    person = replace(DEALT, passes_through=True, share=Decimal("0.3"), value=300)
+    behind = replace(DEALT, kind="indirect", share=Decimal("0.2"), value=200)
+    direct = replace(DEALT, share=Decimal("0.4"), value=400)
+
+    def observed(*found: Finding) -> str:
+        (trigger,) = evaluate(parse(both.format(condition="min_share: 0"), "mine.yaml"), found)
+        return trigger.observed
+
+    assert observed(person, behind) == "0.3"
+    assert observed(person, behind, behind) == "0.4"
+    assert observed(person, behind, direct) == "0.7"
+    assert observed(person) == "0.3"
+    value = parse(both.format(condition='min_value: {value: "0.00000301", currency: BTC}'), "mine.yaml")
+    assert verdict(value, person, behind) == "allow"
+
+
+@given(st.lists(findings, min_size=1, max_size=6), findings)
+def test_sums_only_grow(found: list[Finding], more: Finding) -> None:
+    """One more finding never takes a trigger away."""
+    for name in CHOICES:
+        before = {trigger.rule_id for trigger in evaluate(load(name), found)}
+        assert before <= {trigger.rule_id for trigger in evaluate(load(name), [*found, more])}
+
+
+def test_shares_of_different_directions_are_not_parts_of_one_whole() -> None:
+    """Values add up over both directions; of the shares the higher counts."""
+    policy = with_condition("min_share: 0")
+    paid = replace(DEALT, direction="received", share=Decimal("0.4"))
+
+    (trigger,) = evaluate(policy, [DEALT, paid])
+
+    assert trigger.observed == "0.4"
+    assert trigger.expression.endswith("(seen: value 0.001 BTC, hops 1)")
+
+
+# money -----------------------------------------------------------------------------------------------------
+
+PRICED = replace(DEALT, fiat=Decimal("100.50"), fiat_currency="USD")
+FIAT = with_condition("min_fiat: {value: 201, currency: USD}")
+
+
+def test_money_adds_up() -> None:
+    """Two amounts at their days' prices are one above a threshold."""
+    (trigger,) = evaluate(FIAT, [PRICED, PRICED])
+
+    assert (trigger.metric, trigger.threshold, trigger.observed) == ("fiat", "201", "201.00")
+    expected = "kind = direct and fiat 201.00 USD >= 201 (seen: value 0.001 BTC, share 0.50, hops 1)"
+    assert trigger.expression == expected
+    assert verdict(FIAT, PRICED) == "allow"
+
+
+@pytest.mark.parametrize("unpriced", [replace(PRICED, fiat=None), replace(PRICED, fiat_currency="JPY")])
+def test_an_amount_without_a_price_reaches_any_bound(unpriced: Finding) -> None:
+    """What can not be judged is not let pass, and the expression says so."""
+    (trigger,) = evaluate(FIAT, [PRICED, unpriced])
+
+    assert trigger.observed == "100.50"
+    assert "fiat 100.50 USD >= 201; fiat unknown (no price) counts as reached" in trigger.expression
+
+
+def test_a_price_that_would_change_nothing_is_not_missed() -> None:
+    """Where the known part is enough, or the unpriced one is of no value, nothing is said of it."""
+    enough = evaluate(FIAT, [PRICED, PRICED, replace(PRICED, fiat=None)])
+
+    assert "unknown" not in enough[0].expression
+    assert verdict(FIAT, PRICED, replace(PRICED, fiat=None, value=0)) == "allow"
+    two = with_condition("min_fiat: {value: 201, currency: USD}\n      min_share: 0.9")
+    assert verdict(two, replace(PRICED, fiat=None)) == "allow"
+
+
+def test_rules_look_at_dust_only_where_they_ask_for_it() -> None:
+    """`unsolicited: true` is a rule about dust and nothing else."""
+    policy, dust = with_condition("unsolicited: true"), replace(DEALT, unsolicited=True)
+
+    assert verdict(policy, DEALT) == "allow"
+    assert evaluate(policy, [DEALT, dust])[0].expression.startswith("kind = direct and unsolicited = true (seen: value")
+    assert verdict(with_condition("direction: sent"), dust) == "allow"
+
+
+def test_without_any_list_nothing_is_allowed() -> None:
+    """Whatever the policy: where no sanctions list is imported nobody could be found, so a person has to decide."""
+    policy = with_condition("category: [gambling]")
+
+    assert decide(evaluate(policy, [covered(Coverage(0))]), complete=True) == ("review", "R-NOLIST-1")
+    assert decide(evaluate(policy, [covered(Coverage(1))]), complete=True)[0] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds", "fails", "expression"),
+    [
+        ("max_lists: 0", Coverage(0), Coverage(1), "lists 0 <= 0"),
+        ("truncated: true", Coverage(1, truncated=True), Coverage(1), "truncated 1 >= 1"),
+        ("history_incomplete: true", Coverage(1, history_incomplete=True), Coverage(1), "history_incomplete 1 >= 1"),
+        (
+            "min_unattributed_share: 0.9",
+            Coverage(1, unattributed_share=Decimal("0.9")),
+            Coverage(1, unattributed_share=Decimal("0.89")),
+            "unattributed_share 0.9 >= 0.9",
+        ),
+        ("min_unattributed_share: 0.9", Coverage(1, unattributed_share=Decimal(1)), Coverage(1), "share 1 >= 0.9"),
+    ],
+)
+def test_coverage_can_be_judged(condition: str, holds: Coverage, fails: Coverage, expression: str) -> None:
+    """How much an answer rests on is something a rule may look at."""
+    policy = parse(TEMPLATE.replace("direct", "coverage").format(condition=condition), "mine.yaml")
+
+    (trigger,) = [one for one in evaluate(policy, [covered(holds)]) if one.policy == policy.name]
+
+    assert trigger.expression.startswith("kind = coverage and ")
+    assert trigger.expression.endswith(expression)
+    assert verdict(policy, covered(fails)) == verdict(policy, DEALT) == "allow"
