@@ -12,16 +12,19 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer.main
 
 from chains.bitcoin.tables import TABLES, ScriptType, Sighash, WitnessKind
 from heuristics.accuracy import precision
+from heuristics.exposure import graph, vectors
 from heuristics.rules import RULES, Rule
 from service.api.app import create_app
-from service.api.guard import OPEN_PATHS, scope_needed
+from service.api.guard import OPEN_PATHS, scopes_enough
 from service.cli import app as command_line
 from service.exits import Exit
 from service.settings import PREFIX, Settings
+from store.arrays import Array
 from store.record_tables import METADATA
 from worlds.score.page import to_markdown
 from worlds.score.report import Report
@@ -103,9 +106,27 @@ def schema() -> str:
         "## Index\n\nA generation is a base file, from the lake alone, and a labels file over it "
         "(`DIR/index/bitcoin/`). *Fixed* rows never change, *additive* rows add up, *superseding*: the newest wins.",
         *(index_table(each) for each in index_tables()),
+        "## Arrays of the index\n\nBeside each database lies a folder of `.npy` arrays, memory-mapped by whoever reads "
+        "them: `<base>.coins` follows from the lake, `<labels>-….exposure` from the labels over it. A *place* is a "
+        "transaction's rank in chain order, a *code* is a row of the small table `source.parquet` (entity, category, "
+        "listing); the first codes are the ends that are no party, then the categories.",
+        arrays("coins", graph.ARRAYS),
+        arrays("exposure", vectors.ARRAYS),
         "## Records\n\nRows are only ever inserted.",
         *(record_table(each) for each in METADATA.sorted_tables),
     )
+
+
+def arrays(name: str, of: Sequence[Array]) -> str:
+    """Return the arrays of one kind of folder."""
+    rows = ((code(each.name), _dtype(each.dtype), each.unit, each.meaning) for each in of)
+    return f"### index.{name}\n\n{table(('array', 'type', 'unit', 'meaning'), rows)}"
+
+
+def _dtype(of: np.dtype[Any]) -> str:
+    """Return a type, with the fields of a row."""
+    names = of.names or ()
+    return ", ".join(f"{name} {of[name].name}" for name in names) or of.name
 
 
 def lake_table(each: Any) -> str:
@@ -300,7 +321,7 @@ def api() -> str:
 
 def scope_of(method: str, path: str) -> str:
     """Return the scope that a key needs for a call; nothing where none is asked for."""
-    return "" if path in OPEN_PATHS else scope_needed(method.upper(), path)
+    return "" if path in OPEN_PATHS else " or ".join(scopes_enough(method.upper(), path))
 
 
 def summary(call: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from chains.bitcoin.address import text_of_payload
 from chains.bitcoin.tables import ScriptType
 from heuristics.attribution.conclusions import Attribution, Identity, Tag
 from heuristics.clusters.evidence import Step
-from heuristics.exposure.flows import COINBASE, COINJOIN, UNRESOLVED, Counterparty, Exposure
+from heuristics.exposure.exposures import UNKNOWN, Exposure
+from heuristics.exposure.flows import COINBASE, COINJOIN, UNRESOLVED, Counterparty
 from heuristics.lookup import AddressFacts, AddressTransaction, Party
 from heuristics.transaction import Input, Output, Transaction
 from service.live import Ground
@@ -20,11 +21,10 @@ from service.settings import Settings
 from service.version import software
 from store.reader import Listing
 
-METHOD = "haircut"  # how value is shared out among mixed origins; direct exposure needs no more than sums
+METHOD = "haircut"  # how value is shared out among mixed origins, unless another method is asked for
 STALE_AFTER_S = 7200
 SATOSHI = 100_000_000
 PSEUDO_KINDS = {COINBASE: "coinbase", COINJOIN: "coinjoin", UNRESOLVED: "unresolved"}
-UNKNOWN_ORIGIN = frozenset({"unattributed", "unresolved"})
 
 Json = dict[str, Any]
 
@@ -166,12 +166,16 @@ def exposures(found: Iterable[Exposure]) -> list[Json]:
             "jurisdictions": list(one.jurisdictions),
             "legal_status": legal(one.listing),
             "value": btc(one.value),
+            "fiat": None if one.fiat is None else {"value": f"{one.fiat:f}", "currency": one.currency},
             "share": f"{one.share:f}",
             "transactions": one.n_tx,
-            "min_hops": 0 if one.kind == "ownership" else 1,
+            "min_hops": one.min_hops,
+            "mean_hops": f"{one.mean_hops:f}",
             "first_at": moment(one.first_time),
             "last_at": moment(one.last_time),
             "after_designation": one.after_designation,
+            "unsolicited": one.unsolicited,
+            "passes_through": one.passes_through,
         }
         for one in found
     ]
@@ -256,18 +260,18 @@ def coverage(ground: Ground, settings: Settings, exposed: Iterable[Exposure] = (
         "lag_s": lag,
         "stale": lag > (settings.max_lag or STALE_AFTER_S),
         "truncated": cut,
-        "unattributed_share": _unattributed(exposed),
+        "unattributed_share": unattributed(exposed),
         "history_from_height": generation.first_height,
     }
 
 
-def _unattributed(exposed: Iterable[Exposure]) -> str | None:
-    """Share of all direct value, received and sent, whose other end nothing explains; None of nothing."""
-    direct = [one for one in exposed if one.kind == "direct"]
-    whole = sum(one.value for one in direct)
+def unattributed(exposed: Iterable[Exposure]) -> str | None:
+    """Share of all value, received and sent, whose other end nothing explains; None of nothing."""
+    dealt = [one for one in exposed if one.kind != "ownership" and not one.passes_through]
+    whole = sum(one.value for one in dealt)
     if whole == 0:
         return None
-    unknown = sum(one.value for one in direct if one.category in UNKNOWN_ORIGIN)
+    unknown = sum(one.value for one in dealt if one.category in UNKNOWN)
     millionths = unknown * 1_000_000 // whole
     return f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}"
 
@@ -280,6 +284,8 @@ def as_of(ground: Ground) -> Json:
         "height": generation.height,
         "block_hash": generation.block_hash,
         "labels": generation.label_version,
+        "exposure_labels": generation.exposure_labels,
+        "prices": generation.prices,
         "lists": ground.lists,
         "software": software(),
         "rules": ground.rules,

@@ -51,7 +51,7 @@ def methods() -> Json:
 
 
 def _bar(row: "Judgement") -> Json:
-    bar, figures = row.bar, {"disclosed": row.disclosed, "perfect": row.perfect}
+    bar, figures = row.bar, {"disclosed": row.disclosed, "perfect": row.perfect, "owners": row.owners}
     return {
         "what": bar.what,
         "score": bar.score,

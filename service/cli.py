@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
+from service import cli_records, cli_trails
 from service.exits import Exit, UsageError, exit_of
+from service.options import Address, Data, Height, Json, LabelVersion, Network
 
 HELP = (
     "Who is behind an address, where its money came from and where it went, with the evidence.\n\n"
@@ -29,25 +31,20 @@ app = typer.Typer(
 simulate = typer.Typer(help="Make a chain whose truth is known.", no_args_is_help=True)
 backfill = typer.Typer(help="Bring a chain's blocks into the lake.", no_args_is_help=True)
 labels = typer.Typer(help="Import and list what is claimed about addresses.", no_args_is_help=True)
+prices = typer.Typer(help="Import and list what a coin cost on each day.", no_args_is_help=True)
 index = typer.Typer(help="Build and publish what answers questions.", no_args_is_help=True)
 verify = typer.Typer(help="Check what is stored against its own hashes.", no_args_is_help=True)
-keys = typer.Typer(help="Create, list and revoke the keys of the API.", no_args_is_help=True)
-audit = typer.Typer(help="Prove the records whole.", no_args_is_help=True)
 for _group, _name in (
     (simulate, "simulate"),
     (backfill, "backfill"),
     (labels, "labels"),
+    (prices, "prices"),
     (index, "index"),
     (verify, "verify"),
-    (keys, "keys"),
-    (audit, "audit"),
+    (cli_records.keys, "keys"),
+    (cli_records.audit, "audit"),
 ):
     app.add_typer(_group, name=_name)
-
-Data = Annotated[Path | None, typer.Option("--data", help="Data directory (TADORU_DATA, else ./data).")]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON, one document per line.")]
-Network = Annotated[str | None, typer.Option(help="main, test, testnet4, signet or regtest.")]
-Address = Annotated[str, typer.Argument(help="A Bitcoin address.")]
 
 
 @app.command()
@@ -176,28 +173,63 @@ def labels_check(
     verb.check(files, network, dated, data, as_json=as_json)
 
 
-@index.command("bitcoin")
-def index_bitcoin(
-    prune: Annotated[bool, typer.Option("--prune", help="Then remove old generations.")] = False,
+@prices.command("add")
+def prices_add(
+    files: Annotated[list[Path], typer.Argument(help="CSV files: date,asset,currency,price, one row a day.")],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Build and publish the next generation; where only labels changed, only they are built."""
+    """Import daily prices: all files that are given, or none; the newest import of a day holds."""
+    from service.commands import prices as verb  # noqa: PLC0415
+
+    verb.add(files, data, as_json=as_json)
+
+
+@prices.command("list")
+def prices_list(data: Data = None, as_json: Json = False) -> None:
+    """Show which days have a price, and which in between have none."""
+    from service.commands import prices as verb  # noqa: PLC0415
+
+    verb.show(data, as_json=as_json)
+
+
+@index.command("bitcoin")
+def index_bitcoin(
+    *,
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove old generations.")] = False,
+    height: Height = None,
+    labels: LabelVersion = None,
+    prices: Annotated[str | None, typer.Option(help="With prices of this version (with --height or --labels).")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Build and publish the next generation; where only labels changed, the coin graph is used again.
+
+    With --height or --labels, the generation of then is built beside the live one, to be asked with the same options.
+    """
     from service.commands import index as verb  # noqa: PLC0415
 
-    verb.build(data, prune=prune, as_json=as_json)
+    if height is None and labels is None and prices is None:
+        verb.build(data, prune=prune, as_json=as_json)
+    elif prune:
+        raise UsageError("--prune goes with the newest generation, not with --height, --labels or --prices")
+    else:
+        verb.build_earlier(data, (height, labels, prices), as_json=as_json)
 
 
 @index.command("prune")
 def index_prune(
     keep: Annotated[int | None, typer.Option(min=1, help="Generations to leave (TADORU_KEEP_GENERATIONS).")] = None,
+    earlier: Annotated[
+        bool, typer.Option("--earlier", help="Also those that were built with --height or --labels.")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Remove old generations, but for the live one and those being read."""
+    """Remove old generations, but for the live one, those of earlier heights or labels, and those being read."""
     from service.commands import index as verb  # noqa: PLC0415
 
-    verb.prune(keep, data, as_json=as_json)
+    verb.prune(keep, data, earlier=earlier, as_json=as_json)
 
 
 @verify.command("bitcoin")
@@ -222,11 +254,30 @@ def screen(
 
 
 @app.command()
-def exposure(address: Address, data: Data = None, as_json: Json = False) -> None:
-    """Show whom an address's owner dealt with directly."""
+def exposure(  # noqa: PLR0913 options of one command
+    *,
+    address: Address,
+    height: Height = None,
+    labels: LabelVersion = None,
+    scope: Annotated[
+        str, typer.Option(help="cluster: the owner's whole wallet; address: only coins that this address had.")
+    ] = "cluster",
+    method: Annotated[str, typer.Option(help="haircut, which is stored; fifo or poison, traced now.")] = "haircut",
+    interval: Annotated[bool, typer.Option("--interval", help="With bounds, whatever the method.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show whom an address's owner dealt with, directly and through others."""
     from service.commands import ask as verb  # noqa: PLC0415
 
-    verb.exposure(address, data, as_json=as_json)
+    verb.exposure(address, (height, labels), (method, scope, interval), data, as_json=as_json)
+
+
+app.command()(cli_trails.paths)
+app.command()(cli_trails.trace)
+app.command()(cli_trails.evidence)
+app.command()(cli_records.replay)
+app.command()(cli_records.report)
 
 
 @app.command()
@@ -260,50 +311,6 @@ def serve(
     from service.commands import serve as verb  # noqa: PLC0415
 
     verb.run(host, port, workers, data)
-
-
-@keys.command("create")
-def keys_create(
-    name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="screen, read, labels, policy, audit, admin.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires (default: never).")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Create a key and show it, this once."""
-    from service.commands import keys as verb  # noqa: PLC0415
-
-    verb.create(name, scope or ["screen", "read"], days, data, as_json=as_json)
-
-
-@keys.command("list")
-def keys_list(data: Data = None, as_json: Json = False) -> None:
-    """Show every key, without its secret."""
-    from service.commands import keys as verb  # noqa: PLC0415
-
-    verb.show(data, as_json=as_json)
-
-
-@keys.command("revoke")
-def keys_revoke(
-    key: Annotated[str, typer.Argument(help="The key's id.")], data: Data = None, as_json: Json = False
-) -> None:
-    """Revoke a key; it stops working within a second."""
-    from service.commands import keys as verb  # noqa: PLC0415
-
-    verb.revoke(key, data, as_json=as_json)
-
-
-@audit.command("verify")
-def audit_verify(
-    head: Annotated[str | None, typer.Option(help="Hash of a row that was noted elsewhere.")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Recompute the audit chain and compare it with the records."""
-    from service.commands import keys as verb  # noqa: PLC0415
-
-    verb.verify(head, data, as_json=as_json)
 
 
 def main() -> None:

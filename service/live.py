@@ -23,9 +23,12 @@ from chains.bitcoin.networks import NETWORKS, Network
 from chains.errors import TadoruError
 from chains.ids import address_id
 from heuristics import lookup
+from heuristics.exposure.coins import coins_of
+from heuristics.exposure.warm import warm_up
 from service.exits import NotReadyError
-from store.index import Generation, Index
+from store.index import Index
 from store.lake import Lake
+from store.manifest import Generation
 from store.reader import Cursor, Params, Reader
 
 LOG = getLogger(__name__)
@@ -33,6 +36,7 @@ TICK_S = 0.02
 LOOK_EVERY = 5  # ticks
 RETRY_S = 5.0
 STATEMENTS = 200  # that a cursor keeps parsed
+OTHERS = 2  # earlier generations that are kept open
 
 
 class ParsedOnce(Cursor):
@@ -42,7 +46,7 @@ class ParsedOnce(Cursor):
 
     def __init__(self, cursor: Cursor) -> None:
         self.connection = cursor.execute("SELECT 1")
-        super().__init__(self.connection, cursor.known, cursor.memory)
+        super().__init__(self.connection, cursor.shared)
         self._parsed: dict[str, duckdb.Statement] = {}
 
     def execute(self, sql: str, params: Params = ()) -> duckdb.DuckDBPyConnection:
@@ -121,6 +125,7 @@ class Live:
         self._data = data
         self._index = Index(data)
         self._ground: Ground | None = None
+        self._others: dict[str, Ground] = {}
         self._seen: tuple[int, int, int] | None = None
         self._trouble: TadoruError | None = None
         self._again = math.inf
@@ -132,6 +137,7 @@ class Live:
     def start(self) -> None:
         """Open the live generation, if there is one, and watch for the next."""
         self.look()
+        self.warm_up()
         self._watcher.start()
 
     def stop(self) -> None:
@@ -141,6 +147,13 @@ class Live:
             self._watcher.join()
         with self._lock:
             self._retire()
+            for name in list(self._others):
+                self._let_go(self._others.pop(name))
+
+    @property
+    def index(self) -> Index:
+        """Every generation that was published."""
+        return self._index
 
     @property
     def ready(self) -> bool:
@@ -148,20 +161,23 @@ class Live:
         return self._ground is not None
 
     @contextmanager
-    def ask(self, timeout_s: float | None = None) -> Iterator[Question]:
-        """Take a cursor on the live generation for one question.
+    def ask(self, timeout_s: float | None = None, generation: Generation | None = None) -> Iterator[Question]:
+        """Take a cursor on the live generation, or on another one, for one question.
 
         Parameters
         ----------
         timeout_s : float, optional
-            Seconds after which statements of this question are interrupted (`duckdb.InterruptException`).
+            Seconds after which statements of this question are interrupted (`duckdb.InterruptException`); opening
+            another generation is not counted.
+        generation : Generation, optional
+            One of `index.generations()`; it stays open for the next questions.
 
         Raises
         ------
         NotReadyError
             If no generation can be opened.
         """
-        question = self._begin(None if timeout_s is None else time.monotonic() + timeout_s)
+        question = self._begin(timeout_s, generation)
         try:
             yield question
         finally:
@@ -174,7 +190,7 @@ class Live:
             return
         self._seen = seen
         try:
-            ground = self._open() if seen else None
+            ground = self._open(self._index.current()) if seen else None
         except TadoruError as error:
             if str(error) != str(self._trouble):
                 LOG.error("%s (the generation before goes on answering)", error)  # noqa: TRY400 no traceback
@@ -187,8 +203,7 @@ class Live:
         if ground is not None:
             LOG.info("generation %s is live at height %d", ground.generation.id, ground.generation.height)
 
-    def _open(self) -> Ground | None:
-        generation = self._index.current()
+    def _open(self, generation: Generation | None) -> Ground | None:
         if generation is None:
             return None
         lake = Lake.open(self._data)
@@ -206,13 +221,16 @@ class Live:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
-    def _begin(self, deadline: float | None) -> Question:
+    def _begin(self, timeout_s: float | None, generation: Generation | None) -> Question:
+        ground = self._enter(generation)
+        while ground is None and generation is not None:
+            self._open_other(generation)
+            ground = self._enter(generation)  # none where others were opened meanwhile and this one had to go
+        if ground is None:
+            raise self._not_ready()
         with self._lock:
-            ground = self._ground
-            if ground is None:
-                raise self._not_ready()
-            ground.users += 1
             idle = ground.idle.pop() if ground.idle else None
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             question = Question(ground, idle or ParsedOnce(ground.reader.cursor()), deadline)
         except BaseException:
@@ -222,6 +240,16 @@ class Live:
             with self._lock:
                 self._asked[id(question)] = question
         return question
+
+    def _enter(self, generation: Generation | None) -> Ground | None:
+        """Be one user more of the live ground, or of another one that is open; None where it is not."""
+        with self._lock:
+            ground = self._ground
+            if generation is not None and (ground is None or ground.generation != generation):
+                ground = self._others.get(generation.id)
+            if ground is not None:
+                ground.users += 1
+            return ground
 
     def _finish(self, question: Question) -> None:
         with self._lock:
@@ -244,9 +272,25 @@ class Live:
         """Let go of the ground in use; the lock is held."""
         ground, self._ground = self._ground, None
         if ground is not None:
-            ground.retired = True
-            if ground.users == 0:
-                _close(ground)
+            self._let_go(ground)
+
+    def _let_go(self, ground: Ground) -> None:
+        """Close a ground with its last question; the lock is held."""
+        ground.retired = True
+        if ground.users == 0:
+            _close(ground)
+
+    def _open_other(self, generation: Generation) -> None:
+        """Have a generation open beside the live one; the one that was opened first goes."""
+        with self._lock:
+            if generation.id in self._others:
+                return
+        opened = self._open(generation)
+        with self._lock:
+            if opened is not None and self._others.setdefault(generation.id, opened) is not opened:
+                _close(opened)
+            while len(self._others) > OTHERS:
+                self._let_go(self._others.pop(next(iter(self._others))))
 
     def _not_ready(self) -> NotReadyError:
         if self._trouble is not None:
@@ -264,6 +308,12 @@ class Live:
                 except Exception:  # the watcher must outlive whatever one look meets
                     LOG.exception("looking for a new generation failed; trying again")
 
+    def warm_up(self) -> None:
+        """Load (or compile, once) what the first question about paths would wait for."""
+        if self.ready:
+            with self.ask() as question:
+                warm_up(coins_of(question.cursor))
+
     def _interrupt(self) -> None:
         now = time.monotonic()
         with self._lock:
@@ -279,7 +329,9 @@ def _ground(generation: Generation, reader: Reader, lake: Lake) -> Ground:
     lists = cursor.rows("SELECT list_id, date FROM list WHERE date IS NOT NULL ORDER BY list_id")
     rules = cursor.row("SELECT value FROM meta WHERE key = 'rules'")
     collided = cursor.rows("SELECT DISTINCT address_id FROM quarantine")
-    lookup.address(cursor, address_id(b"", lake.secret))  # loads the kernel now, not in the first question
+    # These load their kernels now, not in the first question.
+    lookup.address(cursor, address_id(b"", lake.secret))
+    coins_of(cursor).lines_of_address(0, -1, ())
     cursor.close()
     return Ground(
         generation=generation,

@@ -10,10 +10,13 @@ from heuristics.exposure import flows
 from heuristics.lookup import AddressFacts
 from service import answers
 from service.answers import Json
+from service.asof import Scope
 from service.exits import BadInputError, NotFoundError
 from service.live import Ground, Question
+from service.mixture import mixture
 from service.screening import Found, locate, look_up
 from service.settings import Settings
+from service.totals import totals
 
 TXID = re.compile("[0-9a-fA-F]{64}")
 Page = tuple[list[Json], tuple[int, ...] | None]
@@ -60,14 +63,16 @@ def _totals(question: Question, facts: AddressFacts | None) -> Json:
     }
 
 
-def exposure(question: Question, settings: Settings, text: str) -> Json:
-    """Return whom an address's cluster dealt with directly."""
-    found = look_up(question, text)
+def exposure(question: Question, settings: Settings, text: str, scope: Scope = "cluster") -> Json:
+    """Return whom the owner of an address, or the address itself, dealt with, and that added up."""
+    found = look_up(question, text, scope)
     return {
         "subject": answers.subject(text, found.canonical, found.facts, question.ground),
         "method": answers.METHOD,
+        "scope": scope,
         "exposures": answers.exposures(found.exposures),
-        "coverage": answers.coverage(question.ground, settings, found.exposures, cut=found.cut),
+        "totals": totals(found.exposures),
+        "coverage": answers.coverage(question.ground, settings, found.exposures, cut=found.cut or found.bounded),
         "as_of": answers.as_of(question.ground),
     }
 
@@ -169,7 +174,8 @@ def transaction(question: Question, text: str) -> Json:
             f"transaction {text} is not in the index (heights {ground.generation.first_height} to "
             f"{ground.generation.height} of {ground.network.name})"
         )
-    return {**answers.transaction(found, ground.network.name), **_place(question, found.height)}
+    told = answers.transaction(found, ground.network.name)
+    return {**told, **mixture(question, found.tx_id), **_place(question, found.height)}
 
 
 def _place(question: Question, height: int) -> Json:

@@ -17,15 +17,16 @@ from chains.ids import address_id
 from heuristics import lookup
 from heuristics.attribution import conclusions
 from heuristics.attribution.conclusions import Attribution
-from heuristics.exposure import flows
-from heuristics.exposure.flows import Exposure
+from heuristics.exposure import exposures
+from heuristics.exposure.exposures import Exposure
 from heuristics.lookup import AddressFacts
 from service import answers
 from service.answers import Json, pick
+from service.asof import Scope
 from service.desk import Desk
 from service.exits import BadInputError, NotReadyError
 from service.live import Ground, Question
-from service.policy import Finding, LegalStatus, Policy, decide, evaluate
+from service.policy import Coverage, Finding, LegalStatus, Policy, covered, decide, evaluate
 from service.settings import Settings
 from store.audit import canonical as canonical_json
 from store.audit import sha256, timestamp
@@ -48,11 +49,13 @@ class Request:
     attempt_id: str | None = None
     customer_ref: str | None = None
     timeout_ms: int | None = None
+    earlier: str | None = None
+    """Id of the screening that this one repeats."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What is known of a subject so far; `cut` once something could not be looked at."""
+    """What is known of a subject; `cut` once something could not be looked at, `bounded` where it was too much."""
 
     address_id: int
     canonical: str
@@ -60,6 +63,7 @@ class Found:
     attributions: list[Attribution] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
     cut: bool = False
+    bounded: bool = False
 
 
 class Told(NamedTuple):
@@ -85,8 +89,11 @@ def locate(text: str, ground: Ground) -> Found:
     return Found(address_id(script, ground.secret), canonical(text))
 
 
-def look_up(question: Question, text: str) -> Found:
-    """Find out everything about an address that a decision may rest on."""
+def look_up(question: Question, text: str, scope: Scope = "cluster") -> Found:
+    """Find out everything about an address that a decision may rest on.
+
+    Of scope `address`, exposures are of the coins that the address itself received and sent.
+    """
     ground, cursor = question.ground, question.cursor
     found = locate(text, ground)
     listed = conclusions.listings(cursor, found.address_id)
@@ -95,10 +102,12 @@ def look_up(question: Question, text: str) -> Found:
         cluster_id = None if found.facts is None else found.facts.cluster_id
         found.attributions = conclusions.attributions(cursor, cluster_id, found.address_id)
         if found.facts is not None:
-            found.exposures = flows.direct(cursor, found.facts.cluster_id)
-            if found.attributions:
-                owned = flows.ownership(cursor, found.address_id, found.attributions)
-                found.exposures = owned + found.exposures
+            owned = exposures.ownership(cursor.known, found.address_id, found.facts, found.attributions)
+            if scope == "cluster":
+                dealt = exposures.of_wallet(cursor, found.facts.number)
+            else:
+                dealt, found.bounded = exposures.of_address(cursor, found.facts)
+            found.exposures = owned + dealt
     except duckdb.InterruptException:
         found.cut = True
     found.cut |= question.late() or _collided(found, ground)
@@ -140,7 +149,18 @@ def findings(found: Found, ground: Ground) -> list[Finding]:
     """Return what a policy may judge."""
     owned = [_owned(one, ground) for one in found.attributions]
     dealt = [_dealt(one, ground) for one in found.exposures if one.kind != "ownership"]
-    return owned + dealt
+    return [*owned, *dealt, covered(_known(found, ground))]
+
+
+def _known(found: Found, ground: Ground) -> Coverage:
+    """How much the answer rests on."""
+    share = answers.unattributed(found.exposures)
+    return Coverage(
+        lists=len(ground.lists),
+        history_incomplete=ground.generation.first_height > 0,
+        truncated=found.cut,
+        unattributed_share=None if share is None else Decimal(share),
+    )
 
 
 def _owned(one: Attribution, ground: Ground) -> Finding:
@@ -159,7 +179,7 @@ def _owned(one: Attribution, ground: Ground) -> Finding:
 
 def _dealt(one: Exposure, ground: Ground) -> Finding:
     return Finding(
-        kind="direct",
+        kind="indirect" if one.kind == "indirect" else "direct",
         category=one.category,
         confidence=one.confidence,
         entity=one.entity_id,
@@ -170,7 +190,11 @@ def _dealt(one: Exposure, ground: Ground) -> Finding:
         after_designation=one.after_designation,
         value=one.value,
         share=one.share,
-        hops=1,
+        hops=one.min_hops,
+        unsolicited=one.unsolicited,
+        fiat=one.fiat,
+        fiat_currency=one.currency,
+        passes_through=one.passes_through,
     )
 
 
@@ -238,12 +262,16 @@ def judge(question: Question, settings: Settings, request: Request, policy: Poli
     }
     answer["result_sha256"] = fingerprint(answer)
     screening_id = new_id("scr")
+    own = f"/v1/screenings/{screening_id}"
     return {
         "id": screening_id,
         **answer,
         "links": {
-            "self": f"/v1/screenings/{screening_id}",
+            "self": own,
             "subject": f"/v1/addresses/{ground.network.caip2}/{found.canonical}",
+            "evidence": f"{own}/evidence",
+            "report": f"{own}/report",
+            "earlier": None if request.earlier is None else f"/v1/screenings/{request.earlier}",
         },
         "created_at": timestamp(),
     }
@@ -277,7 +305,12 @@ def _answer(found: Found, ground: Ground, settings: Settings, request: Request) 
 
 
 def fingerprint(answer: Json) -> str:
-    """SHA-256 over all of an answer that the same question at the same block and labels gives again.
+    """SHA-256 over what is `lasting` of an answer."""
+    return sha256(canonical_json(lasting(answer)))
+
+
+def lasting(answer: Json) -> Json:
+    """Give all of an answer that the same question at the same block and labels gives again.
 
     Left out is what depends on the clock (lag, times), on who asked (references, spelling of the address), on
     the name of the generation and on the version of the software: these may differ when it is replayed.
@@ -288,8 +321,10 @@ def fingerprint(answer: Json) -> str:
     fixed["coverage"] = pick(
         answer["coverage"], "indexed_height", "truncated", "unattributed_share", "history_from_height"
     )
-    fixed["as_of"] = pick(answer["as_of"], "height", "block_hash", "labels", "lists", "rules")
-    return sha256(canonical_json(fixed))
+    fixed["as_of"] = pick(
+        answer["as_of"], "height", "block_hash", "labels", "exposure_labels", "prices", "lists", "rules"
+    )
+    return fixed
 
 
 def _decision(answer: Json, body: bytes, caller: str) -> Decision:

@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     policy: str = Field(
         default="sanctions-only",
         description="The policy of screenings that name none: a shipped one, or the path of a YAML file.",
+    )
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = Field(
+        default="USD",
+        description="The currency of fiat amounts; given where price files have it (`tadoru prices add`).",
     )
     timeout_ms: int = Field(
         default=1000,

@@ -76,7 +76,10 @@ A = "/v1/addresses/bitcoin/{owned}"
 READS: list[tuple[str, type[BaseModel]]] = [
     (A, reads.AddressAnswer),
     (A + "/exposure", reads.ExposureAnswer),
+    (A + "/exposure?scope=address", reads.ExposureAnswer),
+    (A + "/exposure?scope=cluster&height={height}", reads.ExposureAnswer),
     (A + "/attribution", reads.AttributionAnswer),
+    (A + "/attribution?height={height}", reads.AttributionAnswer),
     (A + "/counterparties", reads.CounterpartyPage),
     (A + "/transactions", reads.AddressTransactionPage),
     (A + "/cluster", reads.ClusterAnswer),
@@ -125,6 +128,7 @@ def test_every_answer_is_what_is_declared(api: TestClient, path: str, model: typ
             never=NEVER,
             coinjoined=world().case("mixer").address,
             coinjoin=story.coinjoins[0],
+            height=story.tip_height,
         ),
     )
 

@@ -46,11 +46,14 @@ def _free_port() -> int:
 def _adapted(script: str, story: DemoStory, data: Path, port: int) -> str:
     """Put this machine's places where the README has a reader's; everything else stays."""
     innocent = next(each.address for each in story.screenings if each.name == "bystander")
+    prices = story.datadir.parent / "prices.csv"
+    prices.write_text("date,asset,currency,price\n2025-02-01,BTC,USD,100000.00\n", encoding="ascii")
     places = {
         "$PWD/.venv/bin": str(Path(sys.executable).parent),
         "/srv/tadoru": str(data),
         "~/.bitcoin": str(story.datadir),
         "sdn.csv tags.yaml": " ".join(map(str, story.labels)),
+        "prices.csv": str(prices),
         EXAMPLE: innocent,
         "8337": str(port),
     }

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service import reading
+from service import by_method, reading
 from service.answers import Json
-from service.api import reads
+from service.api import reads, trail_models
 from service.api.wire import (
     DEFAULT_PAGE,
     AddressPath,
@@ -15,36 +15,57 @@ from service.api.wire import (
     Cursor,
     Limit,
     StrictRoute,
+    When,
     ask,
     page,
     pinned_page,
     read_cursor,
 )
+from service.asof import Scope
+from service.by_method import How
 from service.desk import Desk
 from service.live import Question
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["reads"])
 ADDRESS = "/addresses/{chain}/{address}"
 CLUSTER = "/clusters/{chain}/{id}"
+ExposureScope = Annotated[
+    Scope, Query(description="The owner's whole wallet, or only coins that this address received and sent.")
+]
+Interval = Annotated[bool, Query(description="With bounds of what was received indirectly, whatever the method.")]
 MemberPath = Annotated[str, Path(alias="id", max_length=128, description="Any member's address.")]
 
 
 @router.get(ADDRESS, response_model=reads.AddressAnswer, operation_id="address")
-def address(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+def address(request: Request, chain: ChainPath, address: AddressPath, when: When) -> Response:
     """Return an address: totals, cluster size, who is behind it."""
-    return ask(request, chain, lambda question, desk: reading.address(question, desk.settings, address))
+    return ask(request, chain, lambda question, desk: reading.address(question, desk.settings, address), when)
 
 
-@router.get(ADDRESS + "/exposure", response_model=reads.ExposureAnswer, operation_id="exposure")
-def exposure(request: Request, chain: ChainPath, address: AddressPath) -> Response:
-    """Return whom the address's cluster dealt with directly."""
-    return ask(request, chain, lambda question, desk: reading.exposure(question, desk.settings, address))
+@router.get(
+    ADDRESS + "/exposure",
+    response_model=reads.ExposureAnswer | trail_models.BoundedExposureAnswer | trail_models.MethodExposureAnswer,
+    operation_id="exposure",
+)
+def exposure(  # noqa: PLR0913 parameters of one question
+    *,
+    request: Request,
+    chain: ChainPath,
+    address: AddressPath,
+    when: When,
+    scope: ExposureScope = "cluster",
+    method: trail_models.Method = "haircut",
+    interval: Interval = False,
+) -> Response:
+    """Return whom the address's owner dealt with, directly and through others, by party and added up."""
+    how = How(method, scope, interval)
+    return ask(request, chain, lambda question, desk: by_method.exposure(question, desk.settings, address, how), when)
 
 
 @router.get(ADDRESS + "/attribution", response_model=reads.AttributionAnswer, operation_id="attribution")
-def attribution(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+def attribution(request: Request, chain: ChainPath, address: AddressPath, when: When) -> Response:
     """Return who is behind the address, with the evidence."""
-    return ask(request, chain, lambda question, desk: reading.attribution(question, desk.settings, address))
+    return ask(request, chain, lambda question, desk: reading.attribution(question, desk.settings, address), when)
 
 
 @router.get(ADDRESS + "/counterparties", response_model=reads.CounterpartyPage, operation_id="counterparties")
@@ -52,6 +73,7 @@ def counterparties(
     request: Request,
     chain: ChainPath,
     address: AddressPath,
+    when: When,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> Response:
@@ -61,7 +83,7 @@ def counterparties(
     def pinned(question: Question, _: Desk) -> Json:
         return pinned_page(question, place, lambda after: reading.counterparties(question, address, limit, after))
 
-    return ask(request, chain, pinned)
+    return ask(request, chain, pinned, when)
 
 
 @router.get(ADDRESS + "/transactions", response_model=reads.AddressTransactionPage, operation_id="address_transactions")

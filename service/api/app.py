@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.api import addresses, names, screenings, status
+from service.api import addresses, names, screenings, status, trails
 from service.api.guard import Callers, Guard
 from service.api.openapi import describe
 from service.api.problems import ProblemError, faults_of, render
@@ -44,7 +44,7 @@ def create_app(chosen: Settings) -> FastAPI:
         docs_url=None,  # the pages would load scripts from elsewhere; nothing leaves the premises
         redoc_url=None,
     )
-    for module in (screenings, addresses, names, status):
+    for module in (screenings, addresses, trails, names, status):
         app.include_router(module.router)
     app.add_middleware(Guard, settings=chosen, callers=lambda: app.state.callers)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -65,8 +65,9 @@ class Callers:
             _check_loopback(scope, headers)
             return LOCAL
         key = await self._key(headers.get(b"authorization", b"").decode("latin-1"))
-        needed = scope_needed(scope["method"], scope["path"])
-        if not {needed, "admin"} & set(key.scopes):
+        enough = scopes_enough(scope["method"], scope["path"])
+        if not {*enough, "admin"} & set(key.scopes):
+            needed = " or ".join(enough)
             raise ProblemError(403, "scope", f"key {key.id} has scopes {', '.join(key.scopes)}; needs {needed}")
         await self._note(key.id)
         return key.id
@@ -191,11 +192,12 @@ class _Sent:
             await answer(scope, receive, self)
 
 
-def scope_needed(method: str, path: str) -> str:
-    """Return the scope that a request asks for."""
+def scopes_enough(method: str, path: str) -> tuple[str, ...]:
+    """Return the scopes any of which a request asks for; who audits reads and replays records, but decides nothing."""
+    reads = method in {"GET", "HEAD", "OPTIONS"}
     if path.startswith("/v1/screenings"):
-        return "screen"
-    return "read" if method in {"GET", "HEAD", "OPTIONS"} else "admin"
+        return ("screen", "audit") if reads or path.endswith("/replay") else ("screen",)
+    return ("read",) if reads else ("admin",)
 
 
 def _check_loopback(scope: Scope, headers: dict[bytes, bytes]) -> None:
@@ -224,7 +226,14 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     return asked if REQUEST_ID.fullmatch(asked) else f"req_{random.getrandbits(96):024x}"
 
 
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
 def _check_type(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that is no JSON; from a page (`Origin`) nothing goes without, so that its browser asks us first."""
+    if not _has_body(headers) and b"origin" not in headers:
+        return
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
         raise ProblemError(415, "media_type", "send the body as Content-Type: application/json")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.policy import Action, Basis, Direction, Kind, Verdict
 
 Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$", examples=["0.2813"])]
+Hops = Annotated[str, Field(pattern=r"^\d+\.\d\d$", examples=["2.31"])]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Transaction or block hash, displayed form.")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", examples=["2025-02-01T12:00:00Z"])]
@@ -142,8 +143,20 @@ class Attribution(Answer):
     conflicts: list[Conflict]
 
 
+class Fiat(Answer):
+    """An amount at the price of each day it was paid on."""
+
+    value: Annotated[str, Field(pattern=r"^\d+\.\d\d$", examples=["14020.11"])]
+    currency: Annotated[str, Field(examples=["USD"])]
+
+
 class Exposure(Answer):
-    """What the subject had to do with one party."""
+    """What the subject had to do with one party.
+
+    `direct`: one hop; `indirect`: through unattributed clusters only. `fiat` null: a day has no price. `unsolicited`:
+    dust, apart from dealings. `passes_through`: a named party behind which the trail goes on, so that the value is
+    counted in other rows as well; without these the shares of a direction sum to 1 (but for their rounding).
+    """
 
     direction: Direction | None
     kind: Kind
@@ -152,12 +165,45 @@ class Exposure(Answer):
     jurisdictions: list[str]
     legal_status: Listing | None
     value: Money
+    fiat: Fiat | None
     share: Share
     transactions: int
     min_hops: int
+    mean_hops: Hops
     first_at: Time | None
     last_at: Time | None
     after_designation: bool
+    unsolicited: bool
+    passes_through: bool
+
+
+class Total(Answer):
+    """What was received, or sent, in one way: value at each day's price, and its share of all of that direction."""
+
+    direction: Literal["received", "sent"]
+    kind: Literal["direct", "indirect", "unsolicited"]
+    value: Money
+    fiat: Fiat | None
+    share: Share
+
+
+class CategoryTotal(Total):
+    """One category's sum."""
+
+    category: str
+
+
+class JurisdictionTotal(Total):
+    """The sum of all parties of the same jurisdictions; of none: nobody is known, or not where he is."""
+
+    jurisdictions: list[str]
+
+
+class ExposureTotals(Answer):
+    """Exposures added up; in each list the shares of a direction sum to 1."""
+
+    by_category: list[CategoryTotal]
+    by_jurisdiction: list[JurisdictionTotal]
 
 
 class TriggerAnswer(Answer):
@@ -192,6 +238,10 @@ class AsOf(Answer):
     height: int
     block_hash: str
     labels: str
+    exposure_labels: Annotated[
+        str, Field(description="Label version that exposure follows; an older one while a new one is worked in.")
+    ]
+    prices: Annotated[str, Field(description="Version of the price files; `none` without any.")]
     lists: dict[str, str]
     software: str
     rules: dict[str, str]
@@ -202,6 +252,9 @@ class Links(Answer):
 
     self: str
     subject: str
+    evidence: str | None = None
+    report: str | None = None
+    earlier: Annotated[str | None, Field(description="The screening that this one repeats.")] = None
 
 
 class Screening(Answer):
@@ -242,3 +295,60 @@ class ScreeningPage(Page):
     """Screenings, newest first."""
 
     items: list[Screening]
+
+
+class NoBody(Ask):
+    """A body that says nothing; it may be left out."""
+
+
+class Software(Answer):
+    """Which software answered: then, and when it was asked again."""
+
+    recorded: str
+    replayed: str
+
+
+class Replay(Answer):
+    """A recorded screening, answered again from a generation like the one that it cites.
+
+    `differences` names the parts of the answer that came out otherwise. A screening that ran out of time (`partial`)
+    does not come out the same: the replay has all the time it needs.
+    """
+
+    id: str
+    same: bool
+    recorded_sha256: Sha256
+    replayed_sha256: Sha256
+    differences: list[str]
+    generation: str
+    software: Software
+    replayed_at: Time
+
+
+class Part(Answer):
+    """One part of an export, with the hash of its bytes."""
+
+    name: str
+    media_type: str
+    bytes: int
+    sha256: Sha256
+
+
+class Manifest(Answer):
+    """What an export holds. `record.json` is the record as it was filed: JSON without spaces, fields in that order.
+
+    Its hash is the one that the audit chain has of the screening; `result_sha256` is over what a replay gives again.
+    """
+
+    screening: str
+    generated_at: Time
+    software: str
+    result_sha256: Sha256
+    parts: list[Part]
+
+
+class Report(Answer):
+    """A screening's export."""
+
+    record: Screening
+    manifest: Manifest

@@ -20,7 +20,7 @@ PROBLEMS = {
     "400": "Malformed request or parameter.",
     "401": "No valid key.",
     "403": "The key lacks the scope.",
-    "404": "Unknown resource id or path.",
+    "404": "Unknown resource id or path, or no generation of that height and those labels.",
     "405": "The path does not take this method.",
     "409": "The attempt id was used before, or the same idempotency key is being answered.",
     "413": "The body is too large.",

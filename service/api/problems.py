@@ -10,6 +10,7 @@ from starlette.responses import Response
 from chains.errors import AddressError, TadoruError
 from service.exits import BadInputError, NotFoundError, NotReadyError
 from store.errors import BusyError, DamagedError, DiskError
+from store.manifest import NoIndexError
 from store.record_tables import AttemptExistsError, InFlightError, KeyReusedError
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,6 +63,7 @@ class ProblemError(Exception):
 TABLE: tuple[tuple[type[TadoruError], int, str, int | None], ...] = (
     (AddressError, 422, "invalid_address", None),
     (NotFoundError, 404, "not_found", None),
+    (NoIndexError, 404, "no_generation", None),
     (NotReadyError, 503, "index_not_ready", 30),
     (AttemptExistsError, 409, "attempt_exists", None),
     (KeyReusedError, 422, "idempotency_key_reused", None),

@@ -11,6 +11,8 @@ from service.api.models import (
     Edge,
     EntityRef,
     Exposure,
+    ExposureTotals,
+    Hops,
     Listing,
     Money,
     Page,
@@ -39,11 +41,13 @@ class AddressAnswer(Answer):
 
 
 class ExposureAnswer(Answer):
-    """Whom the address's cluster dealt with directly, by party."""
+    """Whom the owner of the address (scope `cluster`), or the address itself, dealt with, by party and added up."""
 
     subject: Subject
     method: str
+    scope: Literal["cluster", "address"]
     exposures: list[Exposure]
+    totals: ExposureTotals
     coverage: Coverage
     as_of: AsOf
 
@@ -147,8 +151,22 @@ class CoinJoinVerdict(Answer):
     confidence: Share
 
 
+class CoinShare(Answer):
+    """A part of a transaction's coins: of whom they come, or where they went; hops from, or to, whoever pays it."""
+
+    entity: EntityRef | None
+    category: str
+    legal_status: Listing | None
+    share: Share
+    min_hops: int
+    mean_hops: Hops
+
+
 class TransactionAnswer(Answer):
-    """A transaction; values null where the origin lies before the indexed history."""
+    """A transaction; values null where the origin lies before the indexed history.
+
+    `see_through` is what went into a CoinJoin, for whoever investigates: it is nobody's exposure. Null: it is none.
+    """
 
     chain: str
     txid: str
@@ -162,6 +180,9 @@ class TransactionAnswer(Answer):
     coinjoin: CoinJoinVerdict | None
     inputs: list[TransactionParty]
     outputs: list[TransactionParty]
+    sources: list[CoinShare]
+    destinations: list[CoinShare]
+    see_through: list[CoinShare] | None
     as_of: AsOf
 
 
@@ -269,7 +290,7 @@ class EvaluationAnswer(Answer):
 
 
 class BarAnswer(Answer):
-    """A figure to reach, and what was measured on the suite that decides: with the labels of a user, and perfect ones.
+    """A figure to reach, and what was measured on the suite that decides: by the labels it was measured with.
 
     `labels` are those with which it is to be reached, by the mean or, where `in_every_world`, by the worst world.
     Null figures: there is nothing to measure, or no rule yet.
@@ -284,6 +305,7 @@ class BarAnswer(Answer):
     suite: str
     disclosed: MeasuredFigure | None
     perfect: MeasuredFigure | None
+    owners: MeasuredFigure | None
     verdict: str
 
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import duckdb
 import orjson
-from fastapi import Path, Query, Request, params
+from fastapi import Depends, Path, Query, Request, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from service.answers import Json
 from service.api.problems import Fault, ProblemError
+from service.asof import NOW, AsOf
 from service.desk import Desk
 from service.live import Question
 from service.reading import Page
@@ -22,6 +23,7 @@ from service.screening import check_chain
 
 MAX_PAGE = 500
 DEFAULT_PAGE = 50
+LABEL_VERSION = r"^[0-9]{4}(\.[0-9]{2}){2}-[0-9a-f]{8}$"
 IN_NO_QUERY = (params.Path, params.Header)
 
 ChainPath = Annotated[
@@ -35,6 +37,20 @@ ChainPath = Annotated[
 AddressPath = Annotated[str, Path(max_length=128, description="An address of that chain.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items a page may have.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+
+
+def _as_of(
+    height: Annotated[
+        int | None, Query(ge=0, lt=1 << 31, description="As of this height; its generation has to be built before.")
+    ] = None,
+    labels: Annotated[
+        str | None, Query(pattern=LABEL_VERSION, description="As of this label version, likewise.")
+    ] = None,
+) -> AsOf:
+    return AsOf(height, labels)
+
+
+When = Annotated[AsOf, Depends(_as_of)]
 
 
 class StrictRoute(APIRoute):
@@ -72,11 +88,11 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def ask(request: Request, chain: str | None, answer: Callable[[Question, Desk], Json]) -> Response:
+def ask(request: Request, chain: str | None, answer: Callable[[Question, Desk], Json], when: AsOf = NOW) -> Response:
     """Answer a read: take a question with the usual time limit, check the chain, write what `answer` returns."""
     desk = desk_of(request)
     try:
-        with desk.live.ask(desk.settings.timeout_ms / 1000) as question:
+        with desk.live.ask(desk.settings.timeout_ms / 1000, when.generation(desk.live)) as question:
             if chain is not None:
                 check_chain(chain, question.ground)
             return reply(answer(question, desk))

@@ -4,14 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chains.errors import AddressError
-from service import reading, screening
+from heuristics.exposure.exposures import MOST_TRANSACTIONS
+from service import by_method, reading, screening
 from service.answers import Json
+from service.asof import AsOf, Scope
+from service.by_method import How
 from service.commands.common import chosen
 from service.console import Console
 from service.desk import desk_for_once
-from service.exits import Exit
+from service.exits import Exit, UsageError
 from service.policy import load
 
+SCOPES: dict[str, Scope] = {"cluster": "cluster", "address": "address"}
+_MIXTURES = {"sources": "from", "destinations": "to", "see_through": "went in"}
 PATIENCE_MS = 10_000  # somebody who types a command would rather wait than read "indeterminate"
 
 
@@ -76,10 +81,41 @@ def exposure_line(one: Json) -> str:
     """Tell one exposure."""
     who = one["entity"]["name"] if one["entity"] else one["category"]
     after = ", after the designation" if one["after_designation"] else ""
+    kind = f"indirect over {one['min_hops']} hops or more" if one["kind"] == "indirect" else one["kind"]
+    after += ", dust" if one["unsolicited"] else ""
+    after += ", counted behind it as well" if one["passes_through"] else ""
     return (
-        f"{one['direction']} {one['value']['value']} BTC ({one['share']}) {one['kind']} {who} "
+        f"{one['direction']} {one['value']['value']} BTC ({one['share']}) {kind} {who} "
         f"[{one['category']}] in {one['transactions']} tx, {one['first_at'][:10]} to {one['last_at'][:10]}"
-        f"{_listed(one)}{after}"
+        f"{_listed(one)}{after}{_bounds(one)}"
+    )
+
+
+def _bounds(one: Json) -> str:
+    if one.get("interval"):
+        return f", {one['interval']['low']} to {one['interval']['high']} by any method"
+    return ", depends on the method" if one.get("method_dependent") else ""
+
+
+def _method_lines(told: Json) -> Iterator[str]:
+    """Tell exposure by FIFO or poison."""
+    most = "at most " if told["at_most"] else ""
+    yield f"{told['subject']['canonical']}: by {told['method']}"
+    for one in told["exposures"]:
+        who = one["entity"]["name"] if one["entity"] else one["category"]
+        yield (
+            f"{one['direction']} {most}{one['value']['value']} BTC ({most}{one['share']}) {who} [{one['category']}], "
+            f"{one['min_hops']} hops or more{_listed(one)}"
+        )
+    if not told["exposures"]:
+        yield "no dealings" if told["subject"]["seen_on_chain"] else "never seen on chain"
+
+
+def total_line(one: Json) -> str:
+    """Tell one sum."""
+    fiat = f" ({one['fiat']['value']} {one['fiat']['currency']})" if one["fiat"] else ""
+    return (
+        f"{one['direction']} in all {one['value']['value']} BTC{fiat} ({one['share']}) {one['kind']} {one['category']}"
     )
 
 
@@ -91,12 +127,23 @@ def _listed(one: Json) -> str:
     return f", listed {status['list']} since {status['listed_from']}{until}"
 
 
-def exposure(address: str, data: Path | None, *, as_json: bool) -> None:
-    """Show whom an address's owner dealt with."""
+def exposure(
+    address: str, when: tuple[int | None, str | None], how: tuple[str, str, bool], data: Path | None, *, as_json: bool
+) -> None:
+    """Show whom an address's owner, or the address itself, dealt with, now or as of a height and labels."""
+    method, scope, interval = how
+    if scope not in SCOPES:
+        raise UsageError(f"--scope {scope}: scopes are {', '.join(SCOPES)}")
     settings = chosen(data)
-    with desk_for_once(settings) as desk, desk.live.ask() as question:
-        told = reading.exposure(question, settings, address)
+    with desk_for_once(settings) as desk, desk.live.ask(None, AsOf(*when).generation(desk.live)) as question:
+        told = by_method.exposure(question, settings, address, How(method, SCOPES[scope], interval))
+    if "totals" not in told:
+        Console(as_json=as_json).answer(told, _method_lines(told))
+        return
     lines = [exposure_line(one) for one in told["exposures"]]
+    if told["coverage"]["truncated"]:
+        lines.append(f"only the newest {MOST_TRANSACTIONS} transactions of the address were looked at")
+    lines += [total_line(one) for one in told["totals"]["by_category"]]
     seen = told["subject"]["seen_on_chain"]
     nothing = "no dealings" if seen else "never seen on chain"
     Console(as_json=as_json).answer(told, [told["subject"]["canonical"], *(lines or [nothing])])
@@ -131,3 +178,7 @@ def _transaction_lines(told: Json) -> Iterator[str]:
         for end in told[side]:
             value = end["value"]["value"] if end["value"] else "unknown"
             yield f"  {side[:-1]:6} {end['position']:>4}  {value:>16}  {end['address'] or end['script_type'] or '?'}"
+    for side, words in _MIXTURES.items():
+        for one in told[side] or ():
+            who = one["entity"]["name"] if one["entity"] else one["category"]
+            yield f"  {words} {one['share']} {who} [{one['category']}], {one['min_hops']} hops"

@@ -73,7 +73,7 @@ def _index(story: DemoStory, settings: Settings, say: Say) -> dict[str, Any]:
         added = import_labels(settings, [path], None, None)
         say(f"tadoru labels add {path}")
         say(f"  {added.tags} tags, {added.entities} parties; label version {added.version}")
-    generation = publish(lake, settings.data)
+    generation = publish(lake, settings)
     say(f"tadoru index bitcoin\n  generation {generation.id}")
     return {"backfill": asdict(report), "generation": generation.id, "labels": generation.label_version}
 

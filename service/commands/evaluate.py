@@ -24,6 +24,7 @@ from worlds.score.suites import SUITES, Suite
 
 ALL = "all"
 _WIDTH = 80
+_MARKS = {"disclosed": "", "perfect": " *", "owners": " **"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,9 @@ def _show(results: Sequence[Result]) -> None:
     named = "the worlds named" if suite.suite == OWN else f"the suite {suite.suite}"
     title = f"Bars, on {named}: {n} world{'s' if n > 1 else ''}"
     caption = (
-        "Mean ± standard deviation, with disclosed labels and with perfect ones. * judged with perfect labels, the "
-        "others with disclosed ones; each: in every world; no rule yet: the figure is a baseline's."
+        "Mean ± standard deviation, with disclosed labels and with perfect ones. * judged with perfect labels, ** with "
+        "such as name everybody's wallet too, which then is the figure on the right; the others with disclosed ones. "
+        "each: in every world; no rule yet: the figure is a baseline's."
     )
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("What")
@@ -133,7 +135,8 @@ def _show(results: Sequence[Result]) -> None:
         table.add_column(head, no_wrap=True)
     for row in judgements(results):
         bar = row.bar
-        limit = bar.limit + (" each" if bar.in_every_world else "") + (" *" if bar.labels == "perfect" else "")
-        figures = [NOTHING if one is None else rough(one) for one in (row.disclosed, row.perfect)]
+        limit = bar.limit + (" each" if bar.in_every_world else "") + _MARKS[bar.labels]
+        best = row.owners if bar.labels == "owners" else row.perfect
+        figures = [NOTHING if one is None else rough(one) for one in (row.disclosed, best)]
         table.add_row(bar.what, limit, *figures, row.verdict)
     Terminal(width=None if Terminal().is_terminal else _WIDTH).print(table)

@@ -1,23 +1,32 @@
 """`tadoru index` and `tadoru verify`: build, prune and check generations."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from heuristics.exposure.vectors import NO_PRICES
+from heuristics.exposure.vectors import Prices as DayPrices
 from heuristics.generation import build as build_generation
 from service.commands.common import chosen, lake_of
 from service.console import Console, progress
+from service.settings import Settings
 from store import verify as lake_check
+from store.earlier import earlier
 from store.errors import BusyError
-from store.index import Generation, Index, IndexFormatError
+from store.index import Index
 from store.labels import Labels
 from store.lake import Lake
+from store.manifest import Generation, IndexFormatError
+from store.prices import Prices
+
+_EARLIER = "earlier.tmp"
 
 
 def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
     """Build and publish the next generation."""
     settings, console = chosen(data), Console(as_json=as_json)
     before = _live(settings.data)
-    generation = publish(lake_of(settings.data), settings.data)
+    generation = publish(lake_of(settings.data), settings)
     same_base = before is not None and before.files[0] == generation.files[0]
     said = "nothing changed" if before == generation else "labels only" if same_base else "base and labels"
     removed = _pruned(settings.data, settings.keep_generations) if prune else []
@@ -30,6 +39,35 @@ def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
             ),
             *(f"removed generation {one}" for one in removed),
             "next: tadoru screen ADDRESS, or tadoru serve",
+        ],
+    )
+
+
+def build_earlier(data: Path | None, when: tuple[int | None, str | None, str | None], *, as_json: bool) -> None:
+    """Build the generation of an earlier height, label version or price version beside the live one, and keep it."""
+    height, labels, prices_version = when
+    settings, console = chosen(data), Console(as_json=as_json)
+    lake, index = lake_of(settings.data), Index(settings.data)
+    claims, prices = Labels(settings.data).at(labels), prices_of(settings, prices_version)
+    claims.labels.list(labels)  # says so at once where that version never was
+    scratch = settings.data / _EARLIER
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        source = lake if height is None else earlier(lake, height, scratch)
+        with progress("steps") as shown:
+            generation = build_generation(source, claims, index, prices=prices, live=False, report=shown.report)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    index.keep(generation.id)
+    console.answer(
+        _facts(generation),
+        [
+            (
+                f"generation {generation.id} lies beside the live one: heights {generation.first_height} to "
+                f"{generation.height}, labels {generation.label_version}; it is kept until `tadoru index prune "
+                "--earlier`"
+            ),
+            f"next: tadoru exposure ADDRESS --height {generation.height} --labels {generation.label_version}",
         ],
     )
 
@@ -50,10 +88,21 @@ def _live(data: Path) -> Generation | None:
         return None
 
 
-def publish(lake: Lake, data: Path) -> Generation:
+def publish(lake: Lake, settings: Settings) -> Generation:
     """Build with progress."""
+    data = settings.data
     with progress("steps") as shown:
-        return build_generation(lake, Labels(data), Index(data), report=shown.report)
+        return build_generation(lake, Labels(data), Index(data), prices=prices_of(settings), report=shown.report)
+
+
+def prices_of(settings: Settings, version: str | None = None) -> DayPrices:
+    """What a coin cost in the currency of the settings, now or by a version that a generation names."""
+    currency, _, of = (version or settings.currency).partition("-")
+    if currency == NO_PRICES.version:
+        return NO_PRICES
+    book = Prices(settings.data).book(of or None)
+    days, price = book.arrays("BTC", currency)
+    return DayPrices(f"{currency}-{book.version}", currency, days, price) if len(days) else NO_PRICES
 
 
 def _facts(generation: Generation) -> dict[str, object]:
@@ -63,10 +112,10 @@ def _facts(generation: Generation) -> dict[str, object]:
     return facts
 
 
-def prune(keep: int | None, data: Path | None, *, as_json: bool) -> None:
-    """Remove old generations."""
+def prune(keep: int | None, data: Path | None, *, earlier: bool, as_json: bool) -> None:
+    """Remove old generations; with `earlier` those too that were built beside the live one."""
     settings = chosen(data)
-    removed = Index(settings.data).prune(keep or settings.keep_generations)
+    removed = Index(settings.data).prune(keep or settings.keep_generations, release=earlier)
     lines = [f"removed generation {one}" for one in removed] or ["nothing to remove"]
     Console(as_json=as_json).answer({"pruned": removed}, lines)
 

@@ -13,6 +13,7 @@ import uvicorn
 from service.api.metrics_dir import MULTIPROC
 from service.commands.common import chosen
 from service.console import Console
+from service.live import Live
 from service.policy import load
 from service.settings import Settings
 from store.index import Index
@@ -27,6 +28,8 @@ def run(host: str | None, port: int | None, workers: int | None, data: Path | No
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s %(message)s")
     load(settings.policy)  # a mistake in the policy has to stop the start, not the first request
     _announce(settings, Console(as_json=False))
+    if settings.workers > 1:
+        _compile_once(settings)
     counters = tempfile.mkdtemp(prefix="tadoru-metrics-")
     os.environ[MULTIPROC] = counters
     settings.export()
@@ -46,6 +49,14 @@ def run(host: str | None, port: int | None, workers: int | None, data: Path | No
         )
     finally:
         shutil.rmtree(counters, ignore_errors=True)
+
+
+def _compile_once(settings: Settings) -> None:
+    """Have all kernels in their cache: workers would compile them at the same time, each for itself."""
+    live = Live(settings.data)
+    live.look()
+    live.warm_up()
+    live.stop()
 
 
 def _announce(settings: Settings, console: Console) -> None:
