@@ -16,7 +16,7 @@ from service.exits import Exit, exit_of
 from store.errors import DamagedError
 from tests.test_cli import apart, failed, told
 from worlds.score.bars import BARS
-from worlds.score.evaluate import Measured, Task, checkpoints, score
+from worlds.score.evaluate import FAMILIES_OF, Measured, Task, checkpoints, score
 from worlds.score.families import FAMILIES
 from worlds.score.findings import Findings
 from worlds.score.measure import base
@@ -75,7 +75,7 @@ def test_the_answer_has_every_bar_and_every_family(done: Any, world: Path) -> No
     for labels in LABELS:
         names = {base(name) for name in result["figures"][labels]}
         assert names <= METRICS
-        assert {name.split(".")[0] for name in names} >= {f.__name__.rpartition(".")[2] for f in FAMILIES}
+        assert {name.split(".")[0] for name in names} >= {f.__name__.rpartition(".")[2] for f in FAMILIES_OF[labels]}
     text = (world.parent / "out" / "accuracy.md").read_text()
     assert all(bar.what in text for bar in BARS)
     assert Report.from_json((world.parent / "out" / "accuracy.json").read_text()).results[0].suite == "worlds"
@@ -83,12 +83,15 @@ def test_the_answer_has_every_bar_and_every_family(done: Any, world: Path) -> No
 
 def test_labels_make_a_difference_where_they_should_and_nowhere_else(done: Any) -> None:
     """Perfect labels name more; what follows from the blocks alone is the same with either."""
-    disclosed, perfect = (done["results"][0]["figures"][labels] for labels in LABELS)
+    disclosed, perfect, owners = (done["results"][0]["figures"][labels] for labels in LABELS)
     for name, summary in disclosed.items():
         if name.startswith(("clusters.", "coinjoin.", "change.")):
             assert perfect[name] == summary, name
     assert perfect["attribution.coverage"]["mean"] > disclosed["attribution.coverage"]["mean"]
     assert perfect["attribution.wrong"]["mean"] == 0
+    errors = [figures["exposure.mean_error[convention]"]["mean"] for figures in (disclosed, perfect, owners)]
+    assert errors == sorted(errors, reverse=True)
+    assert owners["exposure.max_error[convention,no CoinJoin]"]["mean"] < 1e-3
 
 
 def test_figures_are_within_their_bounds(done: Any) -> None:

@@ -25,7 +25,7 @@ from chains.errors import TadoruError
 from chains.ids import address_id
 from heuristics import lookup
 from heuristics.attribution.conclusions import attributions
-from heuristics.exposure.flows import direct
+from heuristics.exposure.exposures import of_wallet
 from heuristics.facts import Facts
 from heuristics.generation import build
 from store.index import Index
@@ -209,29 +209,44 @@ def test_screened_addresses_of_the_demo(story: DemoStory, said: Findings) -> Non
     assert unseen not in by_script(said.cluster)
 
 
-def test_baseline_of_shells(story: DemoStory, said: Findings) -> None:
+def test_baseline_of_shells(world: Path, story: DemoStory, said: Findings, tmp_path: Path) -> None:
     """Who dealt with a listed party and is nobody known ranks by the larger of his two direct shares."""
-    ranked, dealt = by_script(said.shell), said.exposure.to_pylist()
-    former = script(story, "former counterparty")
-    shares = [row["share"] for row in dealt if row["script"] == former and row["category"] == "sanctioned_entity"]
-    assert ranked[former] == {"script": former, "score": max(shares), "principal": "ofac_sdn-90001"}
+    blind.run(given_of(world, tmp_path))
+    ranked, former = by_script(said.shell), script(story, "former counterparty")
+    shares: dict[str, float] = defaultdict(float)
+    with Index(tmp_path).open() as reader:
+        facts = lookup.address(reader.cursor(), address_id(former, blind.SECRET))
+        assert facts is not None
+        for e in of_wallet(reader.cursor(), facts.number):
+            if e.kind == "direct" and e.listing:
+                shares[e.direction] += float(e.share)
+    score = pytest.approx(max(shares.values()))
+    assert ranked[former] == {"script": former, "score": score, "principal": "ofac_sdn-90001"}
     assert script(story, "shell") not in ranked  # a tag claims it, so it is no candidate
 
 
 def test_exposure_is_what_the_service_says(world: Path, said: Findings, tmp_path: Path) -> None:
-    """Shares of a direction sum to 1, and each is that of heuristics.exposure.flows.direct."""
+    """By source, direct and indirect together, each share is what the service's rows add up to; all of them to 1."""
     blind.run(given_of(world, tmp_path))
-    sums: dict[tuple[bytes, str], float] = defaultdict(float)
+    found: dict[bytes, dict[tuple[str, str, str], tuple[float, int]]] = defaultdict(dict)
+    for row in said.exposure.to_pylist():
+        found[row["script"]][row["direction"], row["entity"], row["category"]] = row["share"], row["value"]
     with Index(tmp_path).open() as reader:
-        for row in said.exposure.to_pylist():
-            sums[row["script"], row["direction"]] += row["share"]
-            facts = lookup.address(reader.cursor(), address_id(row["script"], blind.SECRET))
+        for screened, rows in found.items():
+            facts = lookup.address(reader.cursor(), address_id(screened, blind.SECRET))
             assert facts is not None
-            told = direct(reader.cursor(), facts.cluster_id)
-            assert (row["direction"], row["entity"], row["category"], row["share"], row["value"]) in [
-                (e.direction, e.entity_id or "", e.category, float(e.share), e.value) for e in told
-            ]
-    assert all(0.9999 < total <= 1.000001 for total in sums.values())
+            told: dict[tuple[str, str, str], tuple[float, int]] = {}
+            for e in of_wallet(reader.cursor(), facts.number):
+                category = "sanctioned_entity" if e.listing and e.listing.listed_to is None else e.category
+                key = e.direction, e.entity_id or "", "unattributed" if category == "unresolved" else category
+                if not e.passes_through:
+                    share, value = told.get(key, (0.0, 0))
+                    told[key] = share + float(e.share), value + e.value
+            assert {key: value for key, (_, value) in rows.items()} == {key: value for key, (_, value) in told.items()}
+            assert [rows[key][0] for key in told] == pytest.approx([share for share, _ in told.values()])
+            for direction in {direction for direction, _, _ in rows}:
+                assert 0.9999 < sum(share for key, (share, _) in rows.items() if key[0] == direction) <= 1.000001
+    assert any(key[2] in {"mined", "held"} for rows in found.values() for key in rows)
 
 
 def test_a_removed_listing_counts_no_more() -> None:
@@ -355,8 +370,9 @@ def test_until_a_height_is_the_chain_as_it_was(world: Path, said: Findings, tmp_
 
 
 def test_a_world_is_evaluated_with_all_its_labels(world: Path, said: Findings, tmp_path: Path) -> None:
-    """Each world gets findings with both sets of labels and at every checkpoint."""
-    jobs = [Job(world, tmp_path / "one", (250, 150)), Job(world, tmp_path / "two")]
+    """Each world gets findings with every set of labels that it has and at every checkpoint."""
+    named_all = world / "truth" / "labels"
+    jobs = [Job(world, tmp_path / "one", (250, 150)), Job(world, tmp_path / "two", owners=named_all)]
     one, two = map(evaluate_world, jobs)
     assert list(one.checkpoints) == [150, 250]
     assert two.checkpoints == {}
@@ -364,6 +380,8 @@ def test_a_world_is_evaluated_with_all_its_labels(world: Path, said: Findings, t
     assert sizes == sorted(set(sizes))
     assert Findings.read(one.disclosed) == Findings.read(two.disclosed) == said
     assert len(Findings.read(one.perfect).attribution) > len(said.attribution)
+    assert Findings.read(two.owners) == Findings.read(two.perfect)
+    assert not one.owners.exists()
 
 
 def test_failures_say_what_is_wrong(world: Path, tmp_path: Path) -> None:

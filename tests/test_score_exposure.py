@@ -34,8 +34,15 @@ def table(schema: pa.Schema, rows: list[Any]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
 
-def world(matrix: list[Any], owners: Sequence[tuple[str, str, str, int | None]] = ()) -> Any:
-    """A truth: a matrix, and per wallet who holds its keys, whose business it serves, and since when that is listed."""
+def world(
+    matrix: list[Any],
+    owners: Sequence[tuple[str, str, str, int | None]] = (),
+    txs: Sequence[tuple[str, Sequence[str]]] = (),
+) -> Any:
+    """A truth: a matrix, transactions by kind and signers, and per wallet who holds its keys and so on.
+
+    Namely whose business it serves, and since when that is listed.
+    """
     addresses = [[w.encode(), w, of, "receive"] for w, _, of, _ in owners]
     holders = {holder for _, holder, of, _ in owners if holder != of}
     served = {of: listed for _, _, of, listed in owners}
@@ -46,6 +53,7 @@ def world(matrix: list[Any], owners: Sequence[tuple[str, str, str, int | None]] 
         address=table(SCHEMAS["address"], addresses),
         wallet=table(SCHEMAS["wallet"], [[w, holder, ""] for w, holder, _, _ in owners]),
         entity=table(SCHEMAS["entity"], entities),
+        tx=table(SCHEMAS["tx"], [[bytes(32), 1, kind, list(signed), ""] for kind, signed in txs]),
     )
 
 
@@ -125,6 +133,26 @@ def test_truths_and_directions_stand_apart() -> None:
     assert scores["exposure.mean_error[intent]"] == pytest.approx(1)
     assert scores["exposure.mean_error[intent,sent]"] is None
     assert scores["exposure.mean_gap"] == pytest.approx(1)
+
+
+def test_wallets_that_coinjoins_have_to_do_with_stand_apart() -> None:
+    """By what they sign, or by a share from or to a CoinJoin in that direction; of all others nothing is due to one."""
+    matrix = [
+        *true("joins", [("a", "exchange", 1.0)]),
+        *true("paid by one", [("", "coinjoin", 0.5), ("a", "exchange", 0.5)]),
+        *true("paid by one", [("a", "exchange", 1.0)], "sent"),
+        *true("neither", [("a", "exchange", 1.0)]),
+    ]
+    told_all = [row for w in ("joins", "paid by one") for row in told(w, [("", "held", 1.0)])]
+    found = said(
+        [*told_all, *told("neither", [("a", "exchange", 1.0)]), *told("paid by one", [("a", "exchange", 0.7)], "sent")]
+    )
+    scores = exposure.score(world(matrix, txs=[("joinmarket", ["joins"]), ("payjoin", ["neither"])]), found)
+    assert scores["exposure.wallets[convention,CoinJoin]"] == 2
+    assert scores["exposure.mean_error[convention,CoinJoin]"] == pytest.approx(1)
+    assert scores["exposure.wallets[convention,no CoinJoin]"] == 2
+    assert scores["exposure.mean_error[convention,no CoinJoin]"] == pytest.approx(0.15)
+    assert scores["exposure.max_error[convention,no CoinJoin]"] == pytest.approx(0.3)
 
 
 def test_weighted_error_follows_the_value() -> None:

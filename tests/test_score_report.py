@@ -149,7 +149,7 @@ def test_headline_is_judged_on_the_held_out_suite() -> None:
     good, bad = one(a__b=1.0), one(a__b=0.0)
     bar = Bar("thing", "a.b", at_least=0.5, labels="perfect")
     suites = [result("tune", good, good), result("held-out", good, bad)]
-    assert headline(suites, [bar]) == [("thing", "≥ 0.5, perfect labels", "1", "0", "not yet")]
+    assert headline(suites, [bar]) == [("thing", "≥ 0.5, perfect labels", "1", "0", "-", "not yet")]
     assert headline(suites[:1], [bar])[0].verdict == "met"
     assert headline([]) == []
 
@@ -187,7 +187,7 @@ def test_page_says_where_the_figures_come_from() -> None:
     page = to_markdown(Report((result(),), (BLOCK,)))
     assert "| held-out | 4 | 1 to 3, 7 | blocks 420 | 2026-11-20 | abc1234 | cospend 1 |" in page
     row = next(line for line in page.splitlines() if line.startswith("| Exposure: cleared falsely"))
-    assert row.endswith("| ≤ 0.01, perfect labels | 0.125 ± 0.1768 | 0.125 ± 0.1768 | no rule yet |")
+    assert row.endswith("| ≤ 0.01, perfect labels | 0.125 ± 0.1768 | 0.125 ± 0.1768 | - | not yet |")
     assert "(perfect labels): 2 of 10 (20 %), 0.06 to 0.51" in page
     assert "joinmarket@1" in page
 

@@ -19,6 +19,7 @@ from worlds.prices import daily
 from worlds.settings import Settings
 from worlds.truth.disclose import disclose
 from worlds.truth.matrices import write_matrices
+from worlds.truth.owners import name_everybody
 from worlds.truth.query import asking
 from worlds.truth.tables import read_table
 
@@ -275,3 +276,36 @@ def test_a_party_with_thousands_of_listed_addresses_can_be_read_back(tmp_path: P
     assert len(rows) > 3
     assert max(map(len, rows)) < COMMENT_LIMIT + 20
     assert tuple(published(tmp_path)["sdn-2024-01-01"].tags["address"].to_pylist()) == addresses
+
+
+def test_everybody_can_be_named(world: Path, tmp_path: Path) -> None:
+    """The perfect labels with every other wallet beside them: an actor each, all of its addresses, a person."""
+    folder = name_everybody(world / "truth", tmp_path / "new" / "owners")
+    perfect = {path.relative_to(world / "truth" / "labels") for path in (world / "truth" / "labels").rglob("*")}
+    assert perfect < {path.relative_to(folder) for path in folder.rglob("*")}
+    with asking(world / "truth") as tables:
+        rows = tables.execute("SELECT script, wallet, owner FROM owned").fetchall()
+    services = {party[0] for party in PARTIES if party[3] or party[4]}
+    expected = {
+        text: f"wallet: {wallet}"
+        for script, wallet, owner in rows
+        if owner not in services and (text := text_of(script, "regtest")) is not None
+    }
+    found = published(folder)
+    tags = found["wallet-tags.yaml"].tags.to_pylist()
+    assert {tag["address"]: tag["entity_id"] for tag in tags} == expected
+    assert {tag["category"] for tag in tags} == {"person"}
+    assert {tag["confidence"] for tag in tags} == {100}
+    assert not {one["entity_id"] for one in found["wallet-actors.yaml"].entities.to_pylist()} & {p[0] for p in PARTIES}
+    assert name_everybody(world / "truth", folder) == folder
+
+
+def test_a_world_of_services_alone_has_nobody_else_to_name(tmp_path: Path) -> None:
+    """Then the labels are the perfect ones and no empty pack lies beside them."""
+    story = Story()
+    story.tx("coinbase", [], [story.out("hinode-1", 1000)])
+    story.write(tmp_path / "truth")
+    write_matrices(tmp_path / "truth", SETTINGS.seed)
+    disclose(tmp_path, SETTINGS, START)
+    folder = name_everybody(tmp_path / "truth", tmp_path / "owners")
+    assert not list(folder.glob("wallet-*"))

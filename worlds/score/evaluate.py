@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chains.errors import TadoruError
-from worlds.score import shells
+from worlds.score import exposure, shells
 from worlds.score.families import FAMILIES
 from worlds.score.findings import Findings
 from worlds.score.measure import Scores
@@ -20,9 +20,12 @@ from worlds.score.run import Job, evaluate_world
 from worlds.settings import Settings
 from worlds.simulate import simulate
 from worlds.truth.disclose import Days
+from worlds.truth.owners import name_everybody
 from worlds.truth.tables import Truth
 
 CHECKPOINTS: Final = 3  # heights between the designation and the end at which shells are looked for
+# Who owns what is given away to see what is left of the error in exposure; it says nothing of other rules.
+FAMILIES_OF: Final = {"disclosed": FAMILIES, "perfect": FAMILIES, "owners": (exposure,)}
 Report = Callable[[int, int], None]
 """Hears of worlds done and wanted."""
 
@@ -94,8 +97,9 @@ def measure(task: Task) -> Measured:
     known = about(task.world)
     truth = Truth.read(task.world / "truth")  # first of all: damage shows before the work, not after
     heights = checkpoints(known)
-    said = evaluate_world(Job(task.world, task.work, heights, days_of(known, heights)))
-    scores = {labels: score(truth, Findings.read(getattr(said, labels))) for labels in LABELS}
+    owners = name_everybody(task.world / "truth", task.work / "known" / "owners")
+    said = evaluate_world(Job(task.world, task.work, heights, days_of(known, heights), owners))
+    scores = {labels: score(truth, Findings.read(getattr(said, labels)), FAMILIES_OF[labels]) for labels in LABELS}
     dated = [(height, Findings.read(folder)) for height, folder in said.checkpoints.items()]
     whole = (known["settings"]["blocks"], Findings.read(said.disclosed))
     scores["disclosed"] |= shells.delay(truth, [*dated, whole], known["settings"]["interval"])
@@ -120,9 +124,9 @@ def _plain(settings: Settings) -> dict[str, Any]:
     return plain
 
 
-def score(truth: Truth, findings: Findings) -> Scores:
-    """Every family's figures of one world."""
-    return {name: value for family in FAMILIES for name, value in family.score(truth, findings).items()}
+def score(truth: Truth, findings: Findings, families: Sequence[Any] = FAMILIES) -> Scores:
+    """Some families' figures of one world."""
+    return {name: value for family in families for name, value in family.score(truth, findings).items()}
 
 
 def about(world: Path) -> dict[str, Any]:

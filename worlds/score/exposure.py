@@ -4,6 +4,9 @@ Two truths are scored apart: by convention (stop at services, haircut, true clus
 paid whom). What the pipeline leaves open counts as `unattributed`. So does, on both sides, every party that is
 neither a service nor listed: no label file ever names it. By intent a party's wallets all have the same truth; of
 those, the first by name is asked about.
+
+By convention, wallets of which a CoinJoin is part of the story are told from all others: what is wrong about these
+is not that a CoinJoin was not recognised, or was taken for another transaction.
 """
 
 from collections import defaultdict
@@ -12,17 +15,20 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from worlds.score.findings import Findings
 from worlds.score.measure import Metrics, Scores, rows, share
 from worlds.score.names import names
-from worlds.truth.tables import DIRECTIONS, TRUTHS, Truth
+from worlds.truth.tables import COINJOIN_KINDS, DIRECTIONS, TRUTHS, Truth
 
 THRESHOLDS: Final = (0.01, 0.10, 0.25)
 LISTED: Final = "sanctioned_entity"
 # Shares are sums of many small ones: one that is at the threshold must not fall below it by rounding.
 _ROUNDING: Final = 1e-9
 _PER: Final = 1_000
+_PARTED: Final = "convention"  # the truth whose wallets are parted by CoinJoins: it alone knows them
 
 METRICS: Final[Metrics] = {
     "exposure.wallets[truth]": (
@@ -83,6 +89,9 @@ WITH hidden AS (
     SELECT truth AS source, wallet, direction, sum(value) AS value FROM counted GROUP BY ALL
 ), pair(mine, other) AS (
     VALUES ('convention', 'told'), ('intent', 'told'), ('intent', 'convention')
+), mixing AS (
+    SELECT wallet, direction FROM matrix WHERE truth = 'convention'
+    GROUP BY ALL HAVING wallet IN (SELECT unnest(wallets) FROM coinjoin) OR bool_or(category = 'coinjoin')
 ), difference AS (
     SELECT mine, other, wallet, direction, category,
            CASE WHEN category = 'unattributed' THEN '' ELSE entity END AS party,
@@ -96,7 +105,8 @@ WITH hidden AS (
     FROM difference GROUP BY mine, other, wallet, direction, category
 )
 SELECT mine, other, b.direction, b.wallet, sum(d) / 2 AS error, sum(by_party) / 2 AS entity_error,
-       sum(listed) AS listed, sum(said) AS said, any_value(k.value) AS value
+       sum(listed) AS listed, sum(said) AS said, any_value(k.value) AS value,
+       (b.wallet, b.direction) IN (SELECT (wallet, direction) FROM mixing) AS mixes
 FROM by_category b JOIN known k ON k.source = mine AND k.wallet = b.wallet AND k.direction = b.direction
 LEFT JOIN known o ON o.source = other AND o.wallet = b.wallet AND o.direction = b.direction
 WHERE other = 'told' OR o.value IS NOT NULL
@@ -125,6 +135,12 @@ class Errors(NamedTuple):
     listed: npt.NDArray[np.float64]
     said: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
+    mixes: npt.NDArray[np.float64]
+    """1 where the wallet takes part in a CoinJoin, or where by convention some of it came from or went to one."""
+
+    def only(self, rows: npt.NDArray[np.bool_]) -> "Errors":
+        """Some of them."""
+        return Errors(*(column[rows] for column in self))
 
 
 def errors(truth: Truth, findings: Findings) -> dict[tuple[str, str, str], Errors]:
@@ -133,7 +149,9 @@ def errors(truth: Truth, findings: Findings) -> dict[tuple[str, str, str], Error
     A wallet that the findings do not mention was told to be unattributed as a whole.
     """
     found: defaultdict[tuple[str, str, str], list[tuple[float, ...]]] = defaultdict(list)
-    tables = {"matrix": truth.matrix, "wallet": truth.wallet, "entity": truth.entity}
+    pooled = pc.is_in(truth.tx["kind"].cast(pa.string()), value_set=pa.array(COINJOIN_KINDS))
+    coinjoin = truth.tx.select(["wallets"]).filter(pooled)
+    tables = {"matrix": truth.matrix, "wallet": truth.wallet, "entity": truth.entity, "coinjoin": coinjoin}
     for row in rows(_ERRORS, exposure=findings.exposure, names=names(truth, findings), **tables):
         found[row["mine"], row["other"], row["direction"]].append(tuple(float(row[name]) for name in Errors._fields))
     return {key: Errors(*np.array(lines).T) for key, lines in found.items()}
@@ -146,9 +164,13 @@ def score(truth: Truth, findings: Findings) -> Scores:
     scores: Scores = {}
     for name in TRUTHS:
         parts = {direction: found.get((name, "told", direction)) for direction in DIRECTIONS}
-        scores |= _figures(name, _together(parts.values()), told=told)
+        every = _together(parts.values())
+        scores |= _figures(name, every, told=told)
         for direction, part in parts.items():
             scores |= _figures(f"{name},{direction}", part or _NOTHING, told=told)
+        if name == _PARTED:
+            scores |= _figures(f"{name},CoinJoin", every.only(every.mixes > 0), told=told)
+            scores |= _figures(f"{name},no CoinJoin", every.only(every.mixes == 0), told=told)
     gap = _together(found.get(("intent", "convention", direction)) for direction in DIRECTIONS).error
     scores |= {"exposure.mean_gap": _mean(gap), "exposure.max_gap": _most(gap)}
     return scores | _ownership(truth, findings)

@@ -60,12 +60,12 @@ TABLES: Final = (
     ),
     Table(
         "exposure",
-        "where the money of each address to screen came from and went to; baseline: direct dealings of its cluster",
+        "where the money of each address to screen came from and went to, direct and indirect, by haircut",
         (
             SCRIPT,
             Column("direction", pa.string(), "received or sent", "which way the money went"),
             ENTITY,
-            Column("category", pa.string(), "store.formats.taxonomy", "or mined, coinjoin, unattributed"),
+            Column("category", pa.string(), "store.formats.taxonomy", "or mined, coinjoin, held, fee, unattributed"),
             Column("share", pa.float64(), "0 to 1", "of all that was received, or sent"),
             Column("value", pa.int64(), "satoshi", "the same as an amount"),
         ),

@@ -8,7 +8,7 @@ from typing import Final
 from heuristics import rules
 from heuristics.accuracy import JUDGED_ON, decides
 from worlds.score import rates
-from worlds.score.bars import BARS, NOTHING, headline, judged, number, shown
+from worlds.score.bars import BARS, LABELS_SHOWN, NOTHING, headline, judged, number, shown
 from worlds.score.families import FAMILIES
 from worlds.score.measure import Metrics, base
 from worlds.score.realdata import IDEA_FROM, SCHEME_FROM, RealBlock, known_facts
@@ -54,7 +54,8 @@ def _introduction(results: Sequence[Result]) -> str:
         "process of its own and never sees the truth. A figure is the mean over the suite's worlds ± its standard "
         "deviation; `-` stands where there is nothing to measure or no rule yet. The worlds are simulated: they hold "
         "the habits that we know of, so a figure here is not the error rate on the real chain. *Disclosed* labels are "
-        "what a user would have, *perfect* ones are complete and right. "
+        "what a user would have, *perfect* ones name every address of services and listed parties and are right; "
+        "*owners*: perfect labels that name everybody else's wallets too, for exposure alone. "
     )
     if JUDGED_ON in names:
         text += f"`{JUDGED_ON}` decides: no threshold was chosen on it. "
@@ -71,7 +72,7 @@ def _bars(results: Sequence[Result]) -> list[str]:
     if suite is None:
         return []
     rows = headline(results)
-    heads = ["What", "Bar", "Disclosed labels", "Perfect labels", "Verdict"]
+    heads = ["What", "Bar", *(LABELS_SHOWN[labels].capitalize() for labels in LABELS), "Verdict"]
     text = [f"## Bars, on the suite `{suite.suite}`", markdown_table(heads, rows)]
     missing = {bar.baseline: None for bar in BARS if bar.baseline}
     if missing:
@@ -90,7 +91,7 @@ def _pooled(suite: Result, what: str, labels: str, name: str) -> str:
     if found is None or found.pooled is None or found.low is None or found.high is None or found.cases is None:
         return ""
     return (
-        f"- {what} ({labels} labels): {round(found.pooled * found.cases):,} of {found.cases:,} "
+        f"- {what} ({LABELS_SHOWN[labels]}): {round(found.pooled * found.cases):,} of {found.cases:,} "
         f"({_percent(found.pooled)}), {_bound(found.low)} to {_bound(found.high)}"
     )
 
@@ -148,6 +149,7 @@ def _section(results: Sequence[Result], section: Section) -> str:
     columns = _columns(results)
     have = {name for one, labels in columns for name in one.figures[labels]}
     names = [name for pattern in section.patterns for name in sorted(have) if _matches(pattern, name) is not None]
+    columns = [(one, labels) for one, labels in columns if any(name in one.figures[labels] for name in names)]
     rows = [
         [f"`{name}`", _meaning(name), *(shown(one.figure(labels, name), len(one.seeds)) for one, labels in columns)]
         for name in dict.fromkeys(names)
@@ -195,11 +197,9 @@ def _parts(results: Sequence[Result], section: Breakdown) -> str:
 
 def _lines(one: Result, section: Breakdown, part: str) -> dict[str, list[str]]:
     """The cells of one part, by labels."""
-    told: list[str] = [labels for labels in LABELS if labels in one.figures]
-    found = {
-        labels: [one.figure(labels, re.sub(r"[*+]", lambda _: part, name)) for name in section.scores]
-        for labels in told
-    }
+    names = [re.sub(r"[*+]", lambda _: part, name) for name in section.scores]
+    told: list[str] = [labels for labels in LABELS if any(name in one.figures.get(labels, {}) for name in names)]
+    found = {labels: [one.figure(labels, name) for name in names] for labels in told}
     if section.silent and not any(summary and summary.most for line in found.values() for summary in line):
         return {}
     lines = {labels: [shown(summary, len(one.seeds)) for summary in line] for labels, line in found.items()}

@@ -21,8 +21,9 @@ _SAME: Final = 2e-6  # two figures that differ by no more are the same, rounded 
 _COMPARED: Final = ("n", "mean", "sd", "least", "most")
 NO_FIGURE: Final = "undefined"
 PUBLISH: Final = "where the change is meant, publish the figures: `make accuracy`"
-LABELS: Final = ("disclosed", "perfect")
-"""What the pipeline was given: the labels that a user has, or such as are complete and right."""
+LABELS: Final = ("disclosed", "perfect", "owners")
+"""What the pipeline was given: the labels that a user has; such as are complete and right of services and listed
+parties; these, and everybody else's wallets named too (`worlds.truth.owners`)."""
 
 _INNERMOST: Final = re.compile(r"\{[^{}]*\}")  # one figure, one line
 

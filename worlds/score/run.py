@@ -43,6 +43,8 @@ class Job:
     """Heights at which to say what was known by then."""
     days: Mapping[int, date] = field(default_factory=dict)
     """The day of a checkpoint: labels of later days are withheld. One without a day has all that are disclosed."""
+    owners: Path | None = None
+    """Labels that name everybody (`worlds.truth.owners`); None: nothing is said with such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,14 @@ class Said:
     """With the labels that a user has."""
     perfect: Path
     """With labels that are complete and right."""
+    owners: Path
+    """With these, and everybody else's wallets named too; not there where the job has no such labels."""
     checkpoints: Mapping[int, Path]
     """With the labels that a user had by then, as of each height."""
 
 
 def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
-    """Say what the pipeline says of one world: at every checkpoint, then of all of it, then with perfect labels.
+    """Say what the pipeline says of one world: at every checkpoint, then of all of it, then with better labels.
 
     Raises
     ------
@@ -71,6 +75,7 @@ def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
         job.world,
         findings / "disclosed",
         findings / "perfect",
+        findings / "owners",
         {height: findings / f"until-{height}" for height in sorted(job.checkpoints)},
     )
     disclosed, perfect = job.world / "disclosed", job.world / "truth" / "labels"
@@ -82,6 +87,8 @@ def evaluate_world(job: Job, limits: Limits | None = None) -> Said:
         run_blind(job, known, folder, limits, until=height)
     run_blind(job, disclosed, said.disclosed, limits)
     run_blind(job, perfect, said.perfect, limits)
+    if job.owners is not None:
+        run_blind(job, job.owners, said.owners, limits)
     return said
 
 

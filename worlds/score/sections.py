@@ -150,6 +150,7 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
         "Exposure and ownership",
         (
             "exposure.mean_error[+]",
+            "exposure.max_error[+]",
             "exposure.weighted_error[+]",
             "exposure.mean_entity_error[+]",
             "exposure.mean_gap",
@@ -157,10 +158,18 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
             "ownership.*",
         ),
         "`convention`: trails stop at services, shares mix evenly; `intent`: who really paid whom. The gap between the "
-        "two truths is what no rule by the convention can close.",
+        "two truths is what no rule by the convention can close.\n\n"
+        "What is wrong by convention has three parts, and each set of labels leaves one out. *Labels*: with disclosed "
+        "ones most services are not known, so trails run past them; perfect labels name all. *Clusters*: where "
+        "co-spending does not show whose an address is, change looks like a payment to somebody else, a transfer to "
+        "oneself like a dealing, and where it unites two parties each has the other's dealings; with owners known "
+        "this is gone too. *Mixing*: what is left comes of how shares are computed and of CoinJoins that are not "
+        "recognised, or not surely enough to stop a trail. The parts `CoinJoin` and `no CoinJoin` below tell these "
+        "two apart: the latter are wallets that took no part in a CoinJoin and whose money neither came from one nor "
+        "went to one.",
     ),
     Breakdown(
-        "Exposure by truth and direction",
+        "Exposure by truth, by direction and by CoinJoins",
         {f"exposure.{n}[{truth}*]": f"{truth}: {head}" for n, head in _ERRORS.items() for truth in TRUTHS},
     ),
     Breakdown(

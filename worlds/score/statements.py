@@ -4,6 +4,7 @@ Everything comes from the published index and the lake under it, by the question
 that is built later changes the function of its table and nothing else.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,9 @@ import pyarrow.compute as pc
 from chains.ids import address_id
 from heuristics import lookup
 from heuristics.attribution.conclusions import Attribution, attributions
-from heuristics.exposure.flows import UNATTRIBUTED, Exposure, direct
+from heuristics.exposure.codes import UNATTRIBUTED
+from heuristics.exposure.coins import coins_of
+from heuristics.exposure.exposures import Exposure, of_wallet
 from heuristics.facts import Facts
 from heuristics.rules import BY_ID
 from store.reader import Cursor, Listing
@@ -101,9 +104,10 @@ class Ground:
                 said = attributions(self.cur, None, name)
                 found.append(Asked(script, *_judged(said), []))
                 continue
-            if seen.cluster_id not in dealings:
-                dealings[seen.cluster_id] = direct(self.cur, seen.cluster_id)
-            found.append(Asked(script, *self._concluded(seen.number), dealings[seen.cluster_id]))
+            wallet = coins_of(self.cur).wallet_of(seen.number)
+            if wallet not in dealings:
+                dealings[wallet] = of_wallet(self.cur, seen.number)
+            found.append(Asked(script, *self._concluded(seen.number), dealings[wallet]))
         return found
 
     def _concluded(self, number: int) -> tuple[str, bool]:
@@ -159,10 +163,10 @@ def deposit(ground: Ground) -> pa.Table:
 
 
 def exposure(ground: Ground) -> pa.Table:
-    """Direct dealings of every address to screen, through its cluster."""
+    """Where the money of every address to screen came from and went, through its wallet; by haircut."""
     rows: dict[tuple[bytes, str, str, str], tuple[float, int]] = {}
     for one in ground.asked:
-        for dealt in one.dealings:
+        for dealt in (dealt for dealt in one.dealings if not dealt.passes_through):
             key = one.script, dealt.direction, dealt.entity_id or "", _category(dealt)
             share, value = rows.get(key, (0.0, 0))
             rows[key] = share + float(dealt.share), value + dealt.value
@@ -180,10 +184,13 @@ def shell(ground: Ground) -> pa.Table:
     """Rank who is not attributed by the larger direct share with one listed party: no rule tells shells yet."""
 
     def row(one: Asked) -> dict[str, Any]:
-        dealt = [e for e in one.dealings if _stands(e.listing) and e.entity_id]
-        most = max(dealt, key=lambda e: (e.share, e.entity_id or ""), default=None)
-        score, principal = (float(most.share), most.entity_id) if most and most.share else (0.0, "")
-        return {"script": one.script, "score": score, "principal": principal}
+        # What was before the designation and what was after it, or unsolicited, are rows of their own.
+        direct: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for e in one.dealings:
+            if e.kind == "direct" and _stands(e.listing) and e.entity_id:
+                direct[e.direction, e.entity_id] += float(e.share)
+        score, principal = max(((share, who) for (_, who), share in direct.items()), default=(0.0, ""))
+        return {"script": one.script, "score": score, "principal": principal if score else ""}
 
     return _table("shell", (row(one) for one in ground.asked if not one.basis))
 

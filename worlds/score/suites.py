@@ -66,7 +66,10 @@ CHECK_GATES = (
     Gate("attribution.wrong", "perfect", at_most=0),
     Gate("ownership.false", "disclosed", at_most=0),
     Gate("ownership.recall", "perfect", at_least=1),
-    Gate("exposure.false_alarm[convention,10%]", "perfect", at_most=0),
+    Gate("exposure.mean_error[convention,no CoinJoin]", "owners", at_most=0.001),
+    Gate("exposure.mean_error[convention]", "owners", at_most=0.02),
+    Gate("exposure.false_clear[convention,10%]", "owners", at_most=0.01),
+    Gate("exposure.false_alarm[convention,10%]", "perfect", at_most=1),
 )
 
 SUITES: dict[str, Suite] = {
