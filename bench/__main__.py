@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import backfill, index, labels, parse, screening, start, worlds
+from bench import backfill, exposure, index, labels, parse, provenance, screening, start, worlds
 from bench.measure import Measure, commit
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -30,6 +30,8 @@ def measures(work: Path, largest: int) -> Iterator[Measure]:
         if n_tx <= largest:
             yield from index.run(backfill.lake_dir(work, n_tx), n_tx)
     yield from screening.run(backfill.lake_dir(work, min(largest, backfill.SIZES[1])))
+    yield from exposure.run(backfill.lake_dir(work, min(largest, backfill.SIZES[1])))
+    yield from provenance.run(largest)
     yield from worlds.run(work, largest)
 
 
