@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from chains.bitcoin.address import text_of_payload
-from service.api import models, reads
+from service.api import method_models, models, reads
 from service.live import Question
 from store.index import Index
 from tests.service_world import TestClient, client, world
@@ -107,7 +107,7 @@ READS: list[tuple[str, type[BaseModel]]] = [
     ("/v1/sanctions?status=sanctioned", reads.SanctionsPage),
     ("/v1/sanctions?status=removed", reads.SanctionsPage),
     ("/v1/categories", reads.CategoriesAnswer),
-    ("/v1/methods", reads.MethodsAnswer),
+    ("/v1/methods", method_models.MethodsAnswer),
     ("/v1/status", reads.StatusAnswer),
     ("/v1/selftest", reads.SelfTest),
     ("/v1/screenings", models.ScreeningPage),

@@ -335,7 +335,7 @@ class Part(Answer):
 
 
 class Manifest(Answer):
-    """What an export holds. `record.json` is the record as it was filed: JSON without spaces, fields in that order.
+    """What an export holds. The part record.json is the record as filed: JSON without spaces, fields in that order.
 
     Its hash is the one that the audit chain has of the screening; `result_sha256` is over what a replay gives again.
     """

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service import answers, catalogue
 from service.answers import Json
 from service.api import reads
+from service.api.method_models import MethodsAnswer
 from service.api.wire import DEFAULT_PAGE, Cursor, Limit, StrictRoute, ask, pinned_page, read_cursor, reply
 from service.desk import Desk
 from service.live import Question
@@ -64,7 +65,7 @@ def categories() -> Response:
     return reply({"items": catalogue.categories()})
 
 
-@router.get("/methods", response_model=reads.MethodsAnswer, operation_id="methods")
+@router.get("/methods", response_model=MethodsAnswer, operation_id="methods")
 def methods() -> Response:
     """Return the rules with version, failure modes and measured error."""
     return reply(catalogue.methods())
