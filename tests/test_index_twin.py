@@ -25,7 +25,7 @@ from heuristics.exposure.codes import Source
 from heuristics.exposure.coins import Coins, coins_of
 from heuristics.exposure.passes.run import Cut
 from heuristics.exposure.wheel import AFTER, INDIRECT, PASSES, SENT, UNSOLICITED
-from heuristics.rules import POOLS_FUNDS
+from heuristics.rules import POOLS_FUNDS, PSBT_SWAP
 from store.reader import Cursor, Listing
 from tests import naive_provenance
 from tests.lakes import (
@@ -301,11 +301,11 @@ class Naming:
                 if address_id(tag["script"], SECRET) == who and tag["entity_id"]
                 and (tag["confidence"] >= 50 or tag.get("list_id"))
             ]  # fmt: skip
-            if len({tag["entity_id"] for tag in said}) != 1 or root not in self.best or sizes[root] == 1:
+            if len({tag["entity_id"] for tag in said}) != 1 or sizes[root] == 1:
                 continue
-            own, cluster = min(said, key=_rank), self.best[root]
-            other = own["entity_id"] != cluster[0]["entity_id"] or _conflict(cluster)
-            if other and _rank(own)[:2] <= _rank(cluster[0])[:2]:
+            own, cluster = min(said, key=_rank), self.best.get(root)
+            other = cluster is None or own["entity_id"] != cluster[0]["entity_id"] or _conflict(cluster)
+            if other and (cluster is None or _rank(own)[:2] <= _rank(cluster[0])[:2]):
                 apart[who] = own
                 owner[who] = len(owner) + len(apart) - 1
         return owner, apart
@@ -359,7 +359,7 @@ def plain_txs(twin: Twin, whose: dict[int, int]) -> list[naive_provenance.Tx]:
                 for v, out in enumerate(tx.outs)
             ],
             twin.vetoes.get(tx.id, 0) >= POOLS_FUNDS,
-            tx.id in twin.vetoes,
+            twin.vetoes.get(tx.id, PSBT_SWAP.confidence) != PSBT_SWAP.confidence,  # a swap hides nothing
         )
         for t, tx in enumerate(twin.txs)
     ]
