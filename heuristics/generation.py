@@ -25,7 +25,7 @@ from store.arrays import Arrays
 from store.index import COINS, DATABASE, EXPOSURE, Index
 from store.labels import LabelSnapshot
 from store.lake import Lake
-from store.manifest import INTERIM, SCHEMA_VERSION, AsOf, Generation, IndexFormatError
+from store.manifest import INTERIM, SCHEMA_VERSION, AsOf, Generation
 
 # Rows that are sorted in memory at once, at about 60 bytes each; longer tables are built in parts.
 ROWS_AT_ONCE: Final = 40_000_000
@@ -117,19 +117,11 @@ def _write_labels(lake: Lake, snapshot: LabelSnapshot, index: Index, names: tupl
 
 def _publish_labels(index: Index, files: list[str], as_of: AsOf) -> None:
     """Let new labels answer at once, with the exposure of the labels before, where the base is the same."""
-    live = _live(index)
+    live = index.readable()
     exposure = next((entry.name for entry in live.files if entry.name.endswith(EXPOSURE)), None) if live else None
     if live and exposure and index.has(exposure) and live.files[0].name == files[0]:
         older = replace(as_of, exposure_labels=live.exposure_labels, prices=live.prices)
         index.publish(f"{files[-1].removesuffix(DATABASE)}{INTERIM}{live.exposure_labels}", [*files, exposure], older)
-
-
-def _live(index: Index) -> Generation | None:
-    """The live generation; none where it is of another schema version or damaged."""
-    try:
-        return index.current()
-    except IndexFormatError:
-        return None
 
 
 def _write_exposure(
@@ -166,7 +158,7 @@ def fingerprint(facts: Facts) -> str:
 
 def _earlier(index: Index, as_of: AsOf, con: duckdb.DuckDBPyConnection) -> tuple[Arrays, Arrays] | None:
     """The live generation's coins and exposure, where they are of the beginning of the same history."""
-    live = _live(index)
+    live = index.readable()
     if live is None or (live.network, live.first_height) != (as_of.network, as_of.first_height):
         return None
     same = con.execute("SELECT hash FROM block WHERE height = ?", [live.height]).fetchone()

@@ -19,11 +19,12 @@ from heuristics.transaction import Input, Output, Transaction
 from service.live import Ground
 from service.settings import Settings
 from service.version import software
-from store.reader import Listing
+from store.reader import Known, Listing
 
 METHOD = "haircut"  # how value is shared out among mixed origins, unless another method is asked for
 STALE_AFTER_S = 7200
 SATOSHI = 100_000_000
+MILLION = 1_000_000
 PSEUDO_KINDS = {COINBASE: "coinbase", COINJOIN: "coinjoin", UNRESOLVED: "unresolved"}
 
 Json = dict[str, Any]
@@ -39,6 +40,11 @@ def coins(satoshi: int) -> str:
     sign = "-" if satoshi < 0 else ""
     whole, part = divmod(abs(satoshi), SATOSHI)
     return f"{sign}{whole}.{part:08d}"
+
+
+def fraction(value: int) -> str:
+    """Write whole millionths as a decimal string from 0 to 1."""
+    return f"{value // MILLION}.{value % MILLION:06d}"
 
 
 def percent(value: int) -> str:
@@ -92,6 +98,12 @@ def entity(entity_id: str | None, name: str | None, jurisdictions: Sequence[str]
     if entity_id is None:
         return None
     return {"id": entity_id, "name": name or entity_id, "jurisdictions": list(jurisdictions)}
+
+
+def named(known: Known, entity_id: str | None) -> Json | None:
+    """Write a party by its id, as the labels know it; None where nobody is named."""
+    one = known.entities.get(entity_id or "")
+    return entity(entity_id, one.name if one else None, one.jurisdictions if one else ())
 
 
 def attributions(found: Sequence[Attribution], network: str) -> list[Json]:
@@ -272,8 +284,7 @@ def unattributed(exposed: Iterable[Exposure]) -> str | None:
     if whole == 0:
         return None
     unknown = sum(one.value for one in dealt if one.category in UNKNOWN)
-    millionths = unknown * 1_000_000 // whole
-    return f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}"
+    return fraction(unknown * MILLION // whole)
 
 
 def as_of(ground: Ground) -> Json:

@@ -14,7 +14,7 @@ from heuristics.exposure.trace import Asked as Traced
 from heuristics.exposure.trace import AskedError
 from heuristics.exposure.wallet_coins import Held, told_by
 from service import answers, reading
-from service.answers import Json
+from service.answers import MILLION, Json
 from service.asof import Scope
 from service.exits import BadInputError
 from service.live import Question
@@ -43,8 +43,9 @@ def exposure(question: Question, settings: Settings, text: str, how: How) -> Jso
     _check(how)
     if how.method != answers.METHOD:
         return by_method(question, settings, text, how.method)
-    told = reading.exposure(question, settings, text, how.scope)
-    return {**told, "exposures": bounded(question, text, told["exposures"])} if how.interval else told
+    found = look_up(question, text, how.scope)
+    told = reading.exposure_of(question, settings, text, found)
+    return {**told, "exposures": bounded(question, found, told["exposures"])} if how.interval else told
 
 
 def _check(how: How) -> None:
@@ -110,13 +111,12 @@ def _row(question: Question, coins: Coins, direction: str, one: tuple[int, float
 # Bounds -----------------------------------------------------------------------------------------------------
 
 
-def bounded(question: Question, text: str, told: list[Json]) -> list[Json]:
+def bounded(question: Question, found: Found, told: list[Json]) -> list[Json]:
     """Write to each exposure of an address, in their order, between which shares it is by whatever method.
 
     Only what was received indirectly from somebody who is known has bounds, and only the first MOST_INTERVALS of
     these: of all others both fields are null. The bounds are of all that was received of him, directly too.
     """
-    found = look_up(question, text)
     nothing = {"interval": None, "method_dependent": None}
     if found.facts is None:
         return [{**row, **nothing} for row in told]
@@ -153,8 +153,8 @@ def _bounds(coins: Coins, held: Held, of: Flags) -> Json:
     low, high, whole = found.low, found.high + held.left_out, held.total
     if whole == 0 or high - low >= WIDE * whole:
         return {"interval": None, "method_dependent": True}
-    above = min(-(-high * 1_000_000 // whole), 1_000_000)
+    above = min(-(-high * MILLION // whole), MILLION)
     return {
-        "interval": {"low": share(low, whole), "high": f"{above // 1_000_000}.{above % 1_000_000:06d}"},
+        "interval": {"low": share(low, whole), "high": answers.fraction(above)},
         "method_dependent": False,
     }

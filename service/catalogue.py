@@ -138,18 +138,13 @@ def _sanctioned(row: tuple[object, ...], ground: Ground) -> Json:
         "address": address,
         "status": "sanctioned" if answers.in_force(listing, ground) else "removed",
         "listing": answers.legal(listing),
-        "entity": _named(ground, None if entity_id is None else str(entity_id)),
+        "entity": answers.named(ground.reader.known, None if entity_id is None else str(entity_id)),
         "source": {"name": name, "published": answers.day(_date(published)), "sha256": sha256, "uri": uri},
     }
 
 
 def _date(value: object) -> date | None:
     return value if isinstance(value, date) else None
-
-
-def _named(ground: Ground, entity_id: str | None) -> Json | None:
-    known = ground.reader.known.entities.get(entity_id or "")
-    return answers.entity(entity_id, known.name if known else None, known.jurisdictions if known else ())
 
 
 def entity(question: Question, entity_id: str) -> Json:

@@ -168,10 +168,11 @@ def _exposures(
         return [], False
     coins, number = coins_of(question.cursor), found.facts.number
     shown, cut = [], False
+    wholes = {direction: total(coins, number, direction) for direction in {one.direction for one in chosen}}
     for one in chosen[:MOST_EXPOSURES]:
         goal = coins.goal(entity=one.entity_id) if one.entity_id else coins.goal(category=one.category)
         ways = best_paths(coins, number, goal, one.direction, Limits(paths=PATHS_EACH))
-        whole = total(coins, number, one.direction)
+        whole = wholes[one.direction]
         told = write_paths(question, ways.paths, whole)
         for path, written in zip(ways.paths, told, strict=True):
             _Drawing(question, graph, coins, whole).add(path, written, forward=one.direction == "sent")

@@ -11,7 +11,7 @@ from heuristics.exposure.coins import Coins, coins_of
 from heuristics.exposure.search.best import Flags
 from heuristics.lookup import block_time_of
 from service import answers
-from service.answers import Json
+from service.answers import MILLION, Json
 from service.exits import BadInputError
 from service.live import Question
 from service.rulebook import KNOWN_CATEGORIES
@@ -55,9 +55,8 @@ def number_of(coins: Coins, coin: tuple[int, int, int, int]) -> int:
 def party(question: Question, coins: Coins, code: int) -> Json:
     """Write what a code means: an entity or none, a category, and a listing that tells it from others."""
     source = coins.codes[code]
-    known = question.cursor.known.entities.get(source.entity_id or "")
     return {
-        "entity": answers.entity(source.entity_id, known.name if known else None, known.jurisdictions if known else ()),
+        "entity": answers.named(question.cursor.known, source.entity_id),
         "category": source.category,
         "legal_status": answers.legal(source.listing),
     }
@@ -87,8 +86,7 @@ def sought(question: Question, what: str) -> tuple[Json, Flags]:
 
 def share(value: float, whole: float) -> str:
     """Write value / whole, six places rounded down, never above 1; 0 of nothing."""
-    millionths = 0 if whole <= 0 else min(int(value * 1_000_000 / whole), 1_000_000)
-    return f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}"
+    return answers.fraction(0 if whole <= 0 else min(int(value * MILLION / whole), MILLION))
 
 
 def btc(value: float) -> Json:

@@ -65,11 +65,15 @@ def _totals(question: Question, facts: AddressFacts | None) -> Json:
 
 def exposure(question: Question, settings: Settings, text: str, scope: Scope = "cluster") -> Json:
     """Return whom the owner of an address, or the address itself, dealt with, and that added up."""
-    found = look_up(question, text, scope)
+    return exposure_of(question, settings, text, look_up(question, text, scope))
+
+
+def exposure_of(question: Question, settings: Settings, text: str, found: Found) -> Json:
+    """Return the same of an address that was looked up."""
     return {
         "subject": answers.subject(text, found.canonical, found.facts, question.ground),
         "method": answers.METHOD,
-        "scope": scope,
+        "scope": found.scope,
         "exposures": answers.exposures(found.exposures),
         "totals": totals(found.exposures),
         "coverage": answers.coverage(question.ground, settings, found.exposures, cut=found.cut or found.bounded),
@@ -164,16 +168,21 @@ def why(question: Question, text: str, other: str) -> Json:
     }
 
 
+def not_indexed(text: str, ground: Ground) -> NotFoundError:
+    """Say that the index does not hold a transaction, and what it holds."""
+    return NotFoundError(
+        f"transaction {text} is not in the index (heights {ground.generation.first_height} to "
+        f"{ground.generation.height} of {ground.network.name})"
+    )
+
+
 def transaction(question: Question, text: str) -> Json:
     """Return a transaction; raises NotFoundError for an id that the index does not hold."""
     ground = question.ground
     txid = read_txid(text)
     found = transactions_of.transaction(question.cursor, ground.lake, txid)
     if found is None:
-        raise NotFoundError(
-            f"transaction {text} is not in the index (heights {ground.generation.first_height} to "
-            f"{ground.generation.height} of {ground.network.name})"
-        )
+        raise not_indexed(text, ground)
     told = answers.transaction(found, ground.network.name)
     return {**told, **mixture(question, found.tx_id), **_place(question, found.height)}
 

@@ -59,6 +59,8 @@ class Found:
 
     address_id: int
     canonical: str
+    scope: Scope = "cluster"
+    """Whose exposures these are: the whole wallet's, or the address's alone."""
     facts: AddressFacts | None = None
     attributions: list[Attribution] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
@@ -96,6 +98,7 @@ def look_up(question: Question, text: str, scope: Scope = "cluster") -> Found:
     """
     ground, cursor = question.ground, question.cursor
     found = locate(text, ground)
+    found.scope = scope
     listed = conclusions.listings(cursor, found.address_id)
     try:
         found.facts = lookup.address(cursor, found.address_id)

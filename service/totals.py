@@ -8,13 +8,10 @@ together. What is only passed through is left out, as it is counted in what lies
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from decimal import Decimal
-from typing import Final
 
 from heuristics.exposure.exposures import DIRECTIONS, Exposure
 from service import answers
-from service.answers import Json
-
-MILLION: Final = 1_000_000
+from service.answers import MILLION, Json
 
 
 def totals(found: Iterable[Exposure]) -> Json:
@@ -45,7 +42,7 @@ def _sums(dealt: Sequence[Exposure], name: str, of: Callable[[Exposure], Hashabl
                     "kind": kind,
                     "value": answers.btc(value),
                     "fiat": _fiat(some),
-                    "share": f"{share // MILLION}.{share % MILLION:06d}",
+                    "share": answers.fraction(share),
                 }
             )
     return rows

@@ -20,7 +20,7 @@ from service.answers import Json
 from service.exits import BadInputError, NotFoundError
 from service.live import Question
 from service.naming import Names, btc, number_of, party, share, sought
-from service.reading import read_txid
+from service.reading import not_indexed, read_txid
 from service.screening import look_up
 from service.settings import Settings
 
@@ -227,10 +227,7 @@ def place_of(question: Question, text: str) -> int:
     txid = read_txid(text)
     tx_id = lookup.transaction_id(question.cursor, tx_key(txid, ground.secret), txid)
     if tx_id is None:
-        raise NotFoundError(
-            f"transaction {text} is not in the index (heights {ground.generation.first_height} to "
-            f"{ground.generation.height} of {ground.network.name})"
-        )
+        raise not_indexed(text, ground)
     return coins_of(question.cursor).place_of(tx_id)
 
 

@@ -54,6 +54,13 @@ class Index:
         """Read which generation is live; None where none was published yet."""
         return self._manifest(self.current_path)
 
+    def readable(self) -> Generation | None:
+        """The live generation; none where it is of another schema version or damaged: it has to be built anew."""
+        try:
+            return self.current()
+        except IndexFormatError:
+            return None
+
     def generations(self) -> list[Generation]:
         """Every generation that this software can open, oldest first."""
         found = []

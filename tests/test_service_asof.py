@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from heuristics import lookup
 from heuristics.exposure import exposures
 from service import reading, screening
-from service.answers import Json
+from service.answers import MILLION, Json
 from service.api import reads
 from service.desk import Desk, desk_for_once
 from service.exits import Exit
 from service.settings import Settings
-from service.totals import MILLION, millionths
+from service.totals import millionths
 from store.index import Index
 from store.labels import Labels
 from store.manifest import Generation, NoIndexError

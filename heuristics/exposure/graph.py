@@ -39,6 +39,8 @@ ARRAYS: Final = (
 )
 
 
+# What only the whole history tells; the others are written segment by segment.
+_WRITTEN_LATER: Final = frozenset({"spent_by", "block_start", "first_height", "cluster"})
 SHARED, POOLED = 1, 2
 
 
@@ -83,8 +85,8 @@ def _stream(facts: Facts, found: Clustered, resolved: Resolved, to: tuple[_Keys,
     by_key, folder = to
     n_tx = np.zeros(facts.height - facts.first_height + 1, np.int64)
     with ExitStack() as stack:
-        names = {array.name: array for array in ARRAYS[:10] if array.name != "spent_by"}
-        files = {name: stack.enter_context(Growing(folder, name, array.dtype)) for name, array in names.items()}
+        streamed = (array for array in ARRAYS if array.name not in _WRITTEN_LATER)
+        files = {array.name: stack.enter_context(Growing(folder, array.name, array.dtype)) for array in streamed}
         for name in ("in_start", "out_start"):
             files[name].append(np.zeros(1, np.int64))
         segments = chunks(facts, found.numbers, resolved, "coins", report)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from chains.kernels import kernel
 from heuristics.exposure.coins import Coins
 from heuristics.exposure.joint import due, parted
-from heuristics.exposure.passes.parts import CUT, Longs, Part
+from heuristics.exposure.passes.parts import CUT, Longs, Part, absorbs_at
 from heuristics.exposure.search.seeds import Whose, moved
 from heuristics.exposure.trace import Asked, Seeds, by_method
 from heuristics.exposure.wheel import PASSES, SENT
@@ -88,7 +88,7 @@ def _gather(whole: Part, whose: Whose, coins: tuple[Longs, Longs], ended: npt.ND
     n = 0
     for t in whose.places:
         got, put, pays = moved(whole, whose, t)
-        pooled = whole.born[t] >= 0 and whole.in_start[t] < whole.in_start[t + 1]
+        pooled = absorbs_at(whole, t) >= 0
         net = got - (due(whole, t, put) if pooled and pays else 0)
         if sent and pooled and net < 0:
             ended[whole.born[t]] -= net

@@ -20,14 +20,14 @@ from heuristics.exposure.passes.parts import (
     CUT,
     HELD,
     HOP_UNIT,
-    NOBODY,
-    SEVERAL,
     UNRESOLVED,
     Ints,
     Longs,
     Part,
     Rows,
     Shares,
+    absorbs_at,
+    keeper,
     spent,
 )
 
@@ -194,19 +194,6 @@ def _add(tally: _Tally, around: Surroundings, now: _Now, code: int, what: tuple[
 
 
 @lean_step
-def _payer(whole: Part, t: int) -> int:
-    """The one cluster that pays a transaction, as the forward pass sees it."""
-    first, last = whole.in_start[t], whole.in_start[t + 1]
-    if whole.born[t] >= 0 or first == last:
-        return NOBODY
-    payer = whole.spend_owner[first]
-    for i in range(first + 1, last):
-        if whole.spend_owner[i] != payer:
-            return SEVERAL
-    return int(payer)
-
-
-@lean_step
 def _received(tally: _Tally, around: Surroundings, now: _Now, value: float) -> None:
     """Add what a transaction pays to a wallet that does not pay it."""
     whole, t = around.whole, now.place
@@ -228,7 +215,7 @@ def _received(tally: _Tally, around: Surroundings, now: _Now, value: float) -> N
             _add(tally, around, now, around.named[owner], (PASSES, part, 1, 1.0))
         if code >= 0 or origin < 0:
             continue
-        step = 1 if owner >= 0 and _payer(whole, origin) == owner else 2
+        step = 1 if owner >= 0 and keeper(whole, origin) == owner else 2
         first, last = around.sources.start[origin], around.sources.start[origin + 1]
         for k in range(first, last):
             row = around.sources.rows[k]
@@ -281,7 +268,7 @@ def _wheel(around: Surroundings, asked: Asked, touched: tuple[Ints, _Floats], ta
     for k in range(len(places)):
         t, price = places[k], prices[k]
         got, put, pays, untouched = _moved(around, asked, t)
-        pooled = whole.born[t] >= 0 and whole.in_start[t] < whole.in_start[t + 1]
+        pooled = absorbs_at(whole, t) >= 0
         if pooled and pays:
             put = due(whole, t, put)
             _add(tally, around, _Now(t, price, SENT), whole.born[t], (0, float(put - got), 1, 1.0))

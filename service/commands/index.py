@@ -16,7 +16,7 @@ from store.errors import BusyError
 from store.index import Index
 from store.labels import Labels
 from store.lake import Lake
-from store.manifest import Generation, IndexFormatError
+from store.manifest import Generation
 from store.prices import Prices
 
 _EARLIER = "earlier.tmp"
@@ -25,7 +25,7 @@ _EARLIER = "earlier.tmp"
 def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
     """Build and publish the next generation."""
     settings, console = chosen(data), Console(as_json=as_json)
-    before = _live(settings.data)
+    before = Index(settings.data).readable()
     generation = publish(lake_of(settings.data), settings)
     same_base = before is not None and before.files[0] == generation.files[0]
     said = "nothing changed" if before == generation else "labels only" if same_base else "base and labels"
@@ -78,14 +78,6 @@ def _pruned(data: Path, keep: int) -> list[str]:
         return Index(data).prune(keep)
     except BusyError:
         return []
-
-
-def _live(data: Path) -> Generation | None:
-    """Return the live generation; none where it is of another schema version or damaged: it is built anew."""
-    try:
-        return Index(data).current()
-    except IndexFormatError:
-        return None
 
 
 def publish(lake: Lake, settings: Settings) -> Generation:

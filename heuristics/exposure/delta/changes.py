@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from chains.kernels import lean_kernel, lean_step
-from heuristics.exposure.passes.parts import NOBODY, SEVERAL, Part, Parties, Shares, check, check_parties, code_of
+from heuristics.exposure.passes.parts import Part, Parties, Shares, check, check_parties, code_of, payer
 from heuristics.exposure.passes.run import Desk
 from store.errors import DamagedError, StoreError
 
@@ -60,29 +60,6 @@ def _reshaped(old: Part, new: Part) -> int:
 
 
 @lean_step
-def _payer(part: Part, t: int) -> int:
-    """The one cluster that pays a transaction; SEVERAL where there are none, or where nobody knows."""
-    first, last = part.in_start[t], part.in_start[t + 1]
-    payer = part.spend_owner[first] if first < last else SEVERAL
-    for i in range(first, last):
-        if part.spend_owner[i] != payer:
-            payer = SEVERAL
-    return payer if payer >= 0 else SEVERAL
-
-
-@lean_step
-def keeper(part: Part, t: int) -> int:
-    """The cluster whose spending of a transaction's outputs is no hop, as the forward pass keeps it."""
-    return _payer(part, t) if part.born[t] < 0 else SEVERAL
-
-
-@lean_step
-def absorbs_at(part: Part, t: int) -> int:
-    """The code that a transaction's inputs end at, -1 where they go on."""
-    return part.born[t] if part.in_start[t] < part.in_start[t + 1] else NOBODY
-
-
-@lean_step
 def comes_otherwise(before: History, desk: Desk, t: int) -> bool:
     """Whether a coin that a transaction spends has another code."""
     old, new = before.whole, desk.part
@@ -96,11 +73,11 @@ def comes_otherwise(before: History, desk: Desk, t: int) -> bool:
 def goes_otherwise(before: History, desk: Desk, t: int) -> bool:
     """Whether an output of a transaction has another code or spender, or is a hop where it was none, or none now."""
     old, new = before.whole, desk.part
-    payer, payer_now = _payer(old, t), _payer(new, t)
+    pays, pays_now = payer(old, t), payer(new, t)
     differs = False
     for o in range(new.out_start[t], new.out_start[t + 1]):
         owner, owner_now = old.out_owner[o], new.out_owner[o]
         code = code_of(desk.parties, owner_now)
-        differs |= code_of(before.parties, owner) != code or (owner == payer) != (owner_now == payer_now)
+        differs |= code_of(before.parties, owner) != code or (owner == pays) != (owner_now == pays_now)
         differs |= code < 0 and old.spent_by[o] != new.spent_by[o]
     return differs

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chains.kernels import lean_kernel, lean_step
-from heuristics.exposure.delta.changes import History, absorbs_at, comes_otherwise, comparable, goes_otherwise, keeper
+from heuristics.exposure.delta.changes import History, comes_otherwise, comparable, goes_otherwise
 from heuristics.exposure.delta.merge import Delta, taken
 from heuristics.exposure.destinations import Destinations, _outputs, _total
 from heuristics.exposure.passes import shelf
@@ -34,7 +34,9 @@ from heuristics.exposure.passes.parts import (
     Ints,
     Longs,
     Shares,
+    absorbs_at,
     code_of,
+    keeper,
     spent,
 )
 from heuristics.exposure.passes.run import Cut, Desk, Pass

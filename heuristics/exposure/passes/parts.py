@@ -153,3 +153,27 @@ def spent(part: Part, t: int) -> tuple[int, int, int]:
             paid += part.out_value[o]
         gap = max(paid - known, 0)
     return known + gap, gap, payer
+
+
+@lean_step
+def payer(part: Part, t: int) -> int:
+    """The one cluster that pays a transaction; SEVERAL where there are none, or where nobody knows."""
+    first, last = part.in_start[t], part.in_start[t + 1]
+    paid_by = part.spend_owner[first] if first < last else SEVERAL
+    for i in range(first, last):
+        if part.spend_owner[i] != paid_by:
+            paid_by = SEVERAL
+            break
+    return paid_by if paid_by >= 0 else SEVERAL
+
+
+@lean_step
+def keeper(part: Part, t: int) -> int:
+    """The cluster whose spending of a transaction's outputs is no hop, as the forward pass keeps it."""
+    return payer(part, t) if part.born[t] < 0 else SEVERAL
+
+
+@lean_step
+def absorbs_at(part: Part, t: int) -> int:
+    """The code that a transaction's inputs end at, -1 where they go on."""
+    return part.born[t] if part.in_start[t] < part.in_start[t + 1] else NOBODY

@@ -10,7 +10,6 @@ from heuristics.exposure.passes.parts import (
     EXACT_ROW,
     ROW,
     WRONG,
-    Ints,
     Longs,
     Part,
     Parties,
@@ -91,15 +90,6 @@ class Pass:
     def cut_off(self) -> tuple[int, float]:
         """Transactions of which something was cut off, and the satoshi of it."""
         return int(self.blend.cut[0]), float(self.blend.cut[1])
-
-    def put_back(self, vectors: Shares, uses: Ints, payers: Ints) -> None:
-        """Begin with known vectors as the first places of the history: how often each is asked for, and who paid it."""
-        i = 0
-        while i < len(uses):
-            i = shelf.put_back(self.kept, vectors, uses, payers, i)
-            if i < len(uses):
-                shelf.widen(self.kept, int(vectors.start[i + 1] - vectors.start[i]))
-        self.next = len(uses)
 
     def over(self, part: Part, kernel: Kernel, *, backward: bool = False) -> tuple[Shares, Shares]:
         """Run a kernel over a part: the rows, and those that see through CoinJoins."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chains.kernels import fetch, lean_kernel, lean_step
-from heuristics.exposure.passes.parts import Ints, Longs, Rows, Shares
+from chains.kernels import fetch, lean_step
+from heuristics.exposure.passes.parts import Ints, Longs, Rows
 from store.errors import StoreError
 
 _HEAD = np.dtype([("at", "i8"), ("uses", "i4"), ("payer", "i4"), ("n", "i4"), ("place", "i4")])
@@ -109,21 +109,6 @@ def keep(kept: Shelf, place: int, use: tuple[int, int], rows: Rows, n: int) -> N
     counts[MOST_LIVE] = max(counts[MOST_LIVE], counts[LIVE])
 
 
-@lean_kernel
-def put_back(kept: Shelf, vectors: Shares, uses: Ints, payers: Ints, i: int) -> int:
-    """Keep vector i and those after it at the places 0, 1 …, until there is no more room; the next one then."""
-    while i < len(uses):
-        rows = vectors.rows[vectors.start[i] : vectors.start[i + 1]]
-        if not has_slot(kept) or not has_block(kept, len(rows)):
-            break
-        keep(kept, i, (uses[i], payers[i]), rows, len(rows))
-        i += 1
-    return i
-
-
-# Where a place's vector is takes three reads, each at an address that the one before tells. So they are asked for in
-# three steps, a few hundred transactions apart; by the next step the one before has arrived. A place that is none
-# yet, or has no vector, leads to a slot that is there but means nothing.
 @lean_step
 def fetch_slots(kept: Shelf, places: Ints) -> None:
     """Ask for what says where the vectors of some places are."""

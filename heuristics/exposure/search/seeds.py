@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from chains.kernels import lean_kernel, lean_step
 from heuristics.exposure.joint import due, parted
-from heuristics.exposure.passes.parts import UNRESOLVED, WRONG, Ints, Longs, Part, Rows, spent
+from heuristics.exposure.passes.parts import UNRESOLVED, WRONG, Ints, Longs, Part, Rows, absorbs_at, spent
 from heuristics.exposure.search.best import NODE, OPEN, Ways, passing, sought, way
 
 
@@ -135,7 +135,7 @@ def received(ways: Ways, whose: Whose, seeds: Seeds) -> int:
     part = ways.part
     for t in whose.places:
         got, put, pays = moved(part, whose, t)
-        pooled = part.born[t] >= 0 and part.in_start[t] < part.in_start[t + 1]
+        pooled = absorbs_at(part, t) >= 0
         net = got - (due(part, t, put) if pooled and pays else 0)
         if (pays and not pooled) or net <= 0 or _hopeless(ways, seeds, t, float(net)):
             continue
