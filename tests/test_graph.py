@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chains.ids import tx_key
+from heuristics.fingerprints import EARLIER, LATER, MIXED, OTHER, TIP, ZERO
 from heuristics.generation import build
-from heuristics.rules import PSBT_SWAP
+from heuristics.rules import SHOWS_WHO_PAYS
 from store.errors import DamagedError
 from store.index import Index
 from store.lake import Lake
@@ -62,7 +63,8 @@ class Twin:
             same = [at for at in by_key[row["prev_tx_key"]] if at < t]
             origin = max((at for at in same if self.fits(row, outs[at])), default=-1)
             coin = outs[origin][row["prev_vout"]] if origin >= 0 else row
-            spends[t].append(row | {"origin": origin, "value": coin["value"], "address_id": coin["address_id"]})
+            known = {name: coin[name] for name in ("value", "address_id", "script_type")}
+            spends[t].append(row | {"origin": origin} | known)
             coin["spent_by"] = t
         ins, flat = [i for some in spends for i in some], [o for some in outs for o in some]
         n_tx = [row["n_tx"] for row in rows["block"]]
@@ -73,18 +75,34 @@ class Twin:
         self.arrays = {
             "in_start": [sum(map(len, spends[:t])) for t in range(len(place) + 1)],
             "out_start": [sum(map(len, outs[:t])) for t in range(len(place) + 1)],
+            "looks": [self.look(rows["tx"][t], spends[t]) for t in range(len(place))],
+            "weight": [row["weight"] for row in rows["tx"]],
             "origin": [i["origin"] for i in ins],
             "vout": [i["prev_vout"] for i in ins],
             "spend_value": [-1 if i["value"] is None else i["value"] for i in ins],
             "spend_number": numbers(ins),
+            "spend_kind": [i["script_type"] for i in ins],
+            "sighash": [i["sighash"] for i in ins],
             "spent_by": [o["spent_by"] for o in flat],
             "out_value": [o["value"] for o in flat],
             "out_number": numbers(flat),
+            "out_kind": [o["script_type"] for o in flat],
             "pooled": [pooled.get(tx, 0) for tx in place],
             "block_start": [sum(n_tx[:b]) for b in range(len(n_tx) + 1)],
             "first_height": [rows["block"][0]["height"]],
             "cluster": [cluster[n] for n in range(len(number))],
         }
+
+    @staticmethod
+    def look(tx: dict[str, Any], spends: list[dict[str, Any]]) -> int:
+        """The bit field of version, nLockTime and nSequence."""
+        height, lock, sequences = tx["tx_id"] >> 20, tx["locktime"], {i["sequence"] for i in spends}
+        version = tx["version"] if tx["version"] in {1, 2} else 0
+        known = {0: ZERO, height - 1: TIP}
+        locked = known.get(lock, EARLIER if lock < min(height, 500_000_000) else LATER) if lock else ZERO
+        one = sequences.pop() if len(sequences) == 1 else None if sequences else 0xFFFFFFFF
+        signal = MIXED if one is None else min(0xFFFFFFFF - one, OTHER)
+        return int(version + 4 * locked + 16 * signal)
 
     @staticmethod
     def fits(spend: dict[str, Any], outs: list[dict[str, Any]]) -> bool:
@@ -111,7 +129,8 @@ def agree(lake: Lake, index: Index) -> dict[str, list[int]]:
         number = dict(cur.rows("SELECT address_id, number FROM address"))
         cluster = dict(cur.rows("SELECT number, coalesce(cluster, number) FROM address"))
         verdicts = cur.rows("SELECT tx_id, rule, confidence FROM coinjoin")
-        pooled = {tx: 2 if sure >= 60 else 1 for tx, rule, sure in verdicts if rule != PSBT_SWAP.id}
+        shown = {rule.id for rule in SHOWS_WHO_PAYS}
+        pooled = {tx: 2 if sure >= 60 else 1 for tx, rule, sure in verdicts if rule not in shown}
         found = {name: array.tolist() for name, array in cur.arrays["coins"].items()}
     twin = Twin(lake, number, cluster, pooled).arrays
     for name, array in twin.items():
