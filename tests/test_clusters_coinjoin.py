@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chains.bitcoin.decode import decode_blocks
-from heuristics.addresses import number_all
 from heuristics.clusters import evidence
-from heuristics.clusters.coinjoin import shapes, verdicts
+from heuristics.clusters.multiparty import verdicts
+from heuristics.clusters.multiparty.shapes import shapes
 from heuristics.exposure.exposures import of_wallet
-from heuristics.facts import NOTHING_RESOLVED, Facts, chunks, resolve
 from heuristics.rules import BY_ID
 from store.lake import Lake
+from tests.graphs import graph_of
 from tests.lakes import SECRET, In, Out, World, indexed, named, pay
 from tests.realdata import shared
 
@@ -26,10 +26,7 @@ def judge(tmp_path: Path, ins: list[tuple[str, int]], outs: list[int | Out]) -> 
     world = World()
     coins = [world.mint(pay(name, value)) for name, value in ins]
     world.spend(coins, *(out if isinstance(out, Out) else pay(f"o{i}", out) for i, out in enumerate(outs)))
-    facts = Facts.of(world.write(tmp_path, per_segment=1000))
-    numbers = number_all(facts, lambda *_: None)
-    (chunk,) = chunks(facts, numbers, NOTHING_RESOLVED, "", lambda *_: None)
-    found = verdicts(chunk)
+    found = verdicts(graph_of(world.write(tmp_path)))
     return BY_ID[int(found.rule[0])].name if len(found.rule) else None
 
 
@@ -54,7 +51,10 @@ CASES: dict[str, tuple[Any, ...]] = {
     "joinmarket": (parties(4, 700_000), [600_000] * 4 + [90_001, 90_002, 90_003], "joinmarket"),
     "joinmarket without change": (parties(4, 700_000), [600_000] * 4, None),
     "joinmarket of one owner": ([("same", 700_000)] * 4, [600_000] * 4 + [90_001, 90_002, 90_003], None),
-    "two equal and change": (parties(2, 700_000), [600_000, 600_000, 1000], "coinjoin_shape"),
+    "two equal and change": (parties(2, 700_000), [600_000, 600_000, 1000], "stonewall"),
+    "three equal of six": (parties(3, 700_000), [600_000] * 3 + [1000, 1000, 2001], "joinmarket"),
+    "five outputs, three equal and two": (parties(3, 2000), [2000] * 3 + [10, 10], "coinjoin_shape"),
+    "two small equal and change": (parties(2, 7_000), [4_000, 4_000, 1000], "coinjoin_shape"),
     "two dust and change": (parties(2, 700_000), [546, 546, 1000], None),
     "payment with change": (parties(2, 700_000), [600_000, 99_000], None),
     "batch payout from one coin": (parties(1, 10**8), [600_000] * 10 + [1000], None),
@@ -75,13 +75,11 @@ def test_measures_agree_with_a_slow_count(tmp_path: Path) -> None:
     """The measures of a CoinJoin are what a plain count gives."""
     world = World()
     coins = [world.mint(pay(f"i{i % 5}", 1000 + 200 * i)) for i in range(7)]
-    values = [500, 500, 500, 900, 900, 42]
+    values = [500, 500, 500, 900, 900, 1000]
     world.spend(coins, *(pay(f"o{i % 5}", value) for i, value in enumerate(values)), Out(None, 0))
-    facts = Facts.of(world.write(tmp_path, per_segment=1000))
-    (chunk,) = chunks(facts, number_all(facts, lambda *_: None), NOTHING_RESOLVED, "", lambda *_: None)
-    rows = shapes(chunk)
+    rows = shapes(graph_of(world.write(tmp_path)))
     assert [int(column[0]) for column in rows][1:] == [
-        7, 6, 5, 5, 2, 1000, 2200, 42, 3342, 500, 3, 2, 5, 7, 0,
+        7, 6, 5, 5, 2, 1000, 2200, 500, 4300, 500, 3, 2, 5, 7, 0, 4,
     ]  # fmt: skip
 
 
@@ -121,7 +119,5 @@ def test_real_mixes_are_seen_without_their_prevouts(tmp_path: Path) -> None:
     raw = shared("btc-blocks/strata/mainnet_block_702861.raw").read_bytes()
     lake = Lake.create(tmp_path, "bitcoin", "main", SECRET)
     lake.append(decode_blocks([raw], None, 702861, "main", SECRET))
-    facts = Facts.of(lake)
-    (chunk,) = chunks(facts, number_all(facts, lambda *_: None), resolve(facts), "", lambda *_: None)
-    found = Counter(BY_ID[int(rule)].name for rule in verdicts(chunk).rule)
-    assert found == {"whirlpool": 7, "wabisabi": 1, "coinjoin_shape": 3}
+    found = Counter(BY_ID[int(rule)].name for rule in verdicts(graph_of(lake)).rule)
+    assert found == {"whirlpool": 7, "wabisabi": 1, "coinjoin_shape": 1, "stonewall": 2}

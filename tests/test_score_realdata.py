@@ -87,7 +87,7 @@ def test_verdicts_of_2014_cannot_name_wasabi() -> None:
     """Block 300025 is four years older than Wasabi: two verdicts name it all the same, and are counted as wrong."""
     shared("")
     found = judge(source(300025).read(SHARED))
-    assert found.verdicts == {"coinjoin_shape@1": 1, "wasabi1@1": 2}
+    assert found.verdicts == {"stonewall@1": 1, "wasabi1@2": 2}
     assert found.too_early == 2
     assert found.unresolved == 0
 
@@ -97,18 +97,16 @@ def test_block_of_2021_with_mixes() -> None:
     shared("")
     found = judge(source(702861).read(SHARED))
     assert (found.batches, found.batches_vetoed, found.too_early) == (27, 1, 1)
-    assert found.verdicts["whirlpool@1"] == 7
+    assert found.verdicts["whirlpool@2"] == 7
 
 
-def test_one_testers_load_looks_like_a_mix() -> None:
-    """In a testnet block that one tester filled, the JoinMarket rule fires on transactions that pay themselves."""
+def test_one_testers_load_is_let_off() -> None:
+    """In a testnet block that one tester filled, what looks like mixes is told to be one owner's."""
     shared("")
     found = judge(source(928816).read(SHARED))
-    assert found.verdicts == {"joinmarket@1": found.vetoed}
-    assert found.pay_themselves == found.vetoed > 300
+    assert found.verdicts == {}
     assert found.vetoed_unresolved is not None
-    assert found.vetoed_unresolved > 2 * found.vetoed
-    assert found.too_early == 0  # schemes are dated on mainnet
+    assert found.vetoed_unresolved > 300  # without their coins nobody can know
 
 
 def test_a_run_without_its_coins_says_so() -> None:

@@ -11,7 +11,7 @@ from chains.kernels import kernel
 from heuristics.clusters.unite import Edges
 from heuristics.facts import Chunk
 from heuristics.numbers import Numbers
-from heuristics.rules import COSPEND
+from heuristics.rules.clusters import COSPEND
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

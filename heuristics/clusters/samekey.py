@@ -13,7 +13,7 @@ from chains.kernels import kernel
 from chains.sha256 import hash160, new_context
 from heuristics.clusters.unite import Edges
 from heuristics.numbers import Numbering, Numbers, locate, numbering
-from heuristics.rules import SAMEKEY
+from heuristics.rules.clusters import SAMEKEY
 
 Longs = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from heuristics import rules
+from heuristics.rules import multiparty
 from worlds.score import clusters
 from worlds.score.findings import Findings
 from worlds.score.measure import Metrics, Scores, confusion, rows, share
@@ -17,17 +18,19 @@ from worlds.truth.tables import COINJOIN_KINDS, MULTI_PARTY_KINDS, Truth
 
 RIGHT: Final[dict[str, tuple[str, ...]]] = {
     # What a plain round of equal amounts is called does not tell whose program made it.
-    "coinjoin": (rules.COINJOIN_SHAPE.name, rules.JOINMARKET.name),
-    "joinmarket": (rules.JOINMARKET.name,),
-    "wasabi1": (rules.WASABI1.name, rules.WASABI11.name),
-    "wabisabi": (rules.WABISABI.name,),
-    "whirlpool": (rules.WHIRLPOOL.name,),
-    "whirlpool_first": (rules.WHIRLPOOL.name,),  # a pool's first mix: five newcomers, none that is remixed
-    "swap": (rules.PSBT_SWAP.name,),
+    "coinjoin": (multiparty.COINJOIN_SHAPE.name, multiparty.JOINMARKET.name),
+    "joinmarket": (multiparty.JOINMARKET.name,),
+    "wasabi1": (multiparty.WASABI1.name, multiparty.WASABI11.name),
+    "wabisabi": (multiparty.WABISABI.name,),
+    "whirlpool": (multiparty.WHIRLPOOL.name,),
+    "whirlpool_first": (multiparty.WHIRLPOOL.name,),  # a pool's first mix: five newcomers, none that is remixed
+    "swap": (multiparty.PSBT_SWAP.name,),
+    "payjoin": (multiparty.PAYJOIN.name,),
+    "dual_fund": (multiparty.DUAL_FUND.name,),
 }
-"""The rules that are right for a kind. No rule is meant for PayJoins and dual-funded channels yet."""
+"""The rules that are right for a kind."""
 # A verdict by the shape alone names no scheme: it is right of every CoinJoin, though a better rule is meant for it.
-_NO_SCHEME: Final = tuple((kind, rules.COINJOIN_SHAPE.name) for kind in COINJOIN_KINDS)
+_NO_SCHEME: Final = tuple((kind, multiparty.COINJOIN_SHAPE.name) for kind in COINJOIN_KINDS)
 BATCH_OUTPUTS: Final = 10
 """Outputs from which one owner's transaction counts as a batch, whatever it was meant to be."""
 _POOLS: Final = rules.POOLS_FUNDS

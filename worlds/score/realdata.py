@@ -19,6 +19,8 @@ from chains.bitcoin.tables import Sighash
 from heuristics import rules
 from heuristics.facts import Facts
 from heuristics.generation import build
+from heuristics.rules import multiparty
+from heuristics.rules.clusters import COSPEND
 from store.index import Index
 from store.labels import Labels
 from store.lake import Lake
@@ -32,11 +34,11 @@ _SECRET: Final = bytes(range(16))  # the same ids on every machine
 # First height at which a scheme can have been used (announcements; Dumplings, as of PETS 2026), and for a plain
 # CoinJoin the day on which the idea was published (Maxwell, 28 January 2013).
 SCHEME_FROM: Final = {
-    rules.JOINMARKET.id: 336_861,
-    rules.WASABI1.id: 530_500,
-    rules.WASABI11.id: 530_500,
-    rules.WHIRLPOOL.id: 570_000,
-    rules.WABISABI.id: 741_213,
+    multiparty.JOINMARKET.id: 336_861,
+    multiparty.WASABI1.id: 530_500,
+    multiparty.WASABI11.id: 530_500,
+    multiparty.WHIRLPOOL.id: 570_000,
+    multiparty.WABISABI.id: 741_213,
 }
 IDEA_FROM: Final = 1_359_331_200
 
@@ -56,10 +58,10 @@ WITH said AS (
 SELECT (SELECT count(*) FROM {{tx}}) AS transactions,
        (SELECT count(*) FROM {{spend}}) AS spends,
        (SELECT count(*) FROM said) AS vetoed,
-       (SELECT count(*) FROM scheme WHERE tx_id >> 20 < scheme_from OR rule = {rules.COINJOIN_SHAPE.id}
+       (SELECT count(*) FROM scheme WHERE tx_id >> 20 < scheme_from OR rule = {multiparty.COINJOIN_SHAPE.id}
         AND time < {IDEA_FROM} AND {{mainnet}}) AS too_early,
        (SELECT count(*) FROM said JOIN signed USING (tx_id)
-        WHERE keys < parties AND rule <> {rules.PSBT_SWAP.id}) AS too_few_keys,
+        WHERE keys < parties AND rule <> {multiparty.PSBT_SWAP.id}) AS too_few_keys,
        (SELECT count(*) FROM own) AS pay_themselves,
        (SELECT count(*) FROM {{tx}} WHERE n_out >= {BATCH_OUTPUTS} AND n_in > 0) AS batches,
        (SELECT count(*) FROM {{tx}} SEMI JOIN said USING (tx_id) WHERE n_out >= {BATCH_OUTPUTS}) AS batches_vetoed,
@@ -158,7 +160,7 @@ def _indexed(run: Run) -> tuple[int, dict[str, Any], dict[str, Any]]:
         with index.open() as reader:
             cur = reader.cursor()
             verdicts = cur.rows("SELECT tx_id, rule, participants FROM coinjoin ORDER BY tx_id")
-            (edges,) = cur.row("SELECT count(*) FROM cluster_edge WHERE rule = ?", [rules.COSPEND.id])
+            (edges,) = cur.row("SELECT count(*) FROM cluster_edge WHERE rule = ?", [COSPEND.id])
             (largest,) = cur.row("SELECT coalesce(max(n_addresses), 1) FROM cluster")
             (unresolved,) = cur.row("SELECT value::BIGINT FROM meta WHERE key = 'unresolved'")
         said = {"rules": [rule for _, rule, _ in verdicts], "cospend_edges": edges, "largest_cluster": largest}
