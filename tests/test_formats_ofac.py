@@ -40,7 +40,7 @@ def write_set(folder: Path, entries: list[tuple[int, str, str]], cut: int = 1000
 
 
 def reading(path: Path, network: str = "main", dated: date | None = DAY) -> Published:
-    [found], problems = gather([path])
+    [found], problems, _ = gather([path])
     assert not problems
     return read(found, network, dated)
 
@@ -161,7 +161,7 @@ def test_missing_comments_file_is_refused(tmp_path: Path) -> None:
 
 def test_missing_sdn_file_is_said(tmp_path: Path) -> None:
     write_set(tmp_path, [(1, "X", REMARKS)]).unlink()
-    found, [problem] = gather([tmp_path / "add.csv"])
+    found, [problem], _ = gather([tmp_path / "add.csv"])
     assert not found
     assert "sdn.csv must stand beside it" in problem.message
 

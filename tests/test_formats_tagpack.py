@@ -33,7 +33,7 @@ actor: bigex
 def reading(tmp_path: Path, text: str, network: str = "main") -> Published:
     path = tmp_path / "pack.yaml"
     path.write_text(text, encoding="utf-8")
-    [given_list], problems = gather([path])
+    [given_list], problems, _ = gather([path])
     assert not problems
     return read(given_list, network)
 
@@ -71,6 +71,9 @@ def test_fields_are_inherited_from_the_header(tmp_path: Path) -> None:
         "source_sha256": sha256((tmp_path / "pack.yaml").read_bytes()).hexdigest(),
         "source_date": date(2022, 11, 16),
         "source_uri": "https://example.org",
+        "valid_from": None,
+        "valid_to": None,
+        "retracted": None,
     }
     assert published.dated == date(2022, 11, 16)
 
@@ -260,7 +263,7 @@ def test_any_fields_give_claims_or_a_label_error(
 @pytest.mark.skipif(not GRAPHSENSE.is_dir(), reason=f"no GraphSense packs at {GRAPHSENSE}")
 def test_every_published_pack_is_read_whole() -> None:
     """Claims plus what is left out make the tags of the file, read independently."""
-    found, problems = gather([GRAPHSENSE / "packs"])
+    found, problems, _ = gather([GRAPHSENSE / "packs"])
     assert not problems
     for given_list in found:
         published = read(given_list, "main")

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from store.formats.identify import Located
-from store.formats.problems import Problem
+from store.formats.problems import Count, Problem
+from store.formats.relations import no_aliases, no_relations
 
 _RUN = pa.dictionary(pa.int32(), pa.string())  # few values among many rows
 TAG_SCHEMA = pa.schema(
@@ -24,12 +25,15 @@ TAG_SCHEMA = pa.schema(
         pa.field("confidence", pa.uint8(), nullable=False),  # percent
         pa.field("cluster_definer", pa.bool_(), nullable=False),  # may name the whole cluster
         pa.field("list_id", pa.string()),  # where the claim is a legal listing
-        pa.field("listed_from", pa.date32()),  # first date on the list that we hold
-        pa.field("listed_to", pa.date32()),  # date of the newer list that lacks it
+        pa.field("listed_from", pa.date32()),  # since when: the list's own word, or the day it was in force
+        pa.field("listed_to", pa.date32()),  # until when, where the list itself says so
         pa.field("source_name", pa.string(), nullable=False),  # title of the pack or list
         pa.field("source_sha256", pa.string(), nullable=False),  # of the file
         pa.field("source_date", pa.date32()),  # published or last modified
         pa.field("source_uri", pa.string()),  # where the source points to
+        pa.field("valid_from", pa.date32()),  # first day of which the claim speaks
+        pa.field("valid_to", pa.date32()),  # first day of which it speaks no more
+        pa.field("retracted", pa.date32()),  # the day its source withdrew it
     ]
 )
 ENTITY_SCHEMA = pa.schema(
@@ -42,9 +46,22 @@ ENTITY_SCHEMA = pa.schema(
     ]
 )
 
+COINBASE_TAG_SCHEMA = pa.schema(
+    [
+        pa.field("tag", pa.binary(), nullable=False),  # bytes that the pool writes into its coinbases
+        pa.field("entity_id", pa.string(), nullable=False),  # the pool
+        pa.field("source_name", pa.string(), nullable=False),  # title of the list
+        pa.field("source_sha256", pa.string(), nullable=False),  # of the file
+    ]
+)
+
 
 class Claim(NamedTuple):
-    """What a source says about an address, the address left out: few of them cover many addresses."""
+    """What a source says about an address, the address left out: few of them cover many addresses.
+
+    The last three are of legal lists: which one, and the days from which and until which the list itself says
+    that it names the address (or else the day the list was in force).
+    """
 
     label: str
     category: str
@@ -53,6 +70,12 @@ class Claim(NamedTuple):
     entity_id: str | None
     source_date: date | None
     source_uri: str | None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    retracted: date | None = None
+    list_id: str | None = None
+    listed_from: date | None = None
+    listed_to: date | None = None
 
 
 class Entity(NamedTuple):
@@ -79,7 +102,7 @@ class Published:
     """One published list, read, checked and normalised."""
 
     kind: str
-    """tagpack, actorpack or ofac_sdn."""
+    """The format, a key of `kinds.READERS`: tagpack, ofac_sdn, eu_fsf, ..."""
     title: str
     dated: date | None
     """Published or last modified."""
@@ -96,6 +119,14 @@ class Published:
     """Taken, but worth knowing."""
     skipped: tuple[Problem, ...]
     """Left out, and why."""
+    relations: pa.Table = field(default_factory=no_relations)
+    """`RELATION_SCHEMA`, in file order."""
+    aliases: pa.Table = field(default_factory=no_aliases)
+    """`ALIAS_SCHEMA`, in file order."""
+    coinbase_tags: pa.Table = field(default_factory=COINBASE_TAG_SCHEMA.empty_table)
+    """`COINBASE_TAG_SCHEMA`, in file order: what pools write into the blocks that they find."""
+    counts: tuple[Count, ...] = ()
+    """What became of every row of every file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +135,6 @@ class Origin:
 
     name: str
     sha256: str
-    list_id: str | None = None
-    listed_from: date | None = None
 
 
 @dataclass(slots=True)
@@ -141,9 +170,6 @@ class Claims:
             "network": _repeated(networks),
             "address": pa.array(texts, pa.string()),
             "script": pa.array(scripts, pa.binary()),
-            "list_id": pa.repeat(pa.scalar(origin.list_id, pa.string()), n),
-            "listed_from": pa.repeat(pa.scalar(origin.listed_from, pa.date32()), n),
-            "listed_to": pa.nulls(n, pa.date32()),
             "source_name": pa.repeat(pa.scalar(origin.name), n),
             "source_sha256": pa.repeat(pa.scalar(origin.sha256), n),
         }

@@ -12,13 +12,31 @@ from chains.bitcoin.networks import network_named
 from chains.errors import AddressError
 
 BITCOIN = "bitcoin"
+EVM = "ethereum"
+UNKNOWN = "unknown"
 # Tickers of chains. A token's ticker is not here: its address's form tells the chain.
 _CHAINS = {
     "BTC": BITCOIN,
     "XBT": BITCOIN,
     "BITCOIN": BITCOIN,
-    "ETH": "ethereum",
-    "ETHEREUM": "ethereum",
+    # One key owns the same address on every chain with Ethereum's machine: all of them go by one name.
+    "ETH": EVM,
+    "ETHEREUM": EVM,
+    "ETC": EVM,
+    "ARB": EVM,
+    "ARBITRUM": EVM,
+    "BSC": EVM,
+    "BNB": EVM,
+    "BEP20": EVM,
+    "ERC20": EVM,
+    "MATIC": EVM,
+    "POLYGON": EVM,
+    "OPTIMISM": EVM,
+    "BASE": EVM,
+    "AVALANCHE": EVM,
+    "AVALANCHE_C": EVM,
+    "FANTOM": EVM,
+    "GNOSIS": EVM,
     "TRX": "tron",
     "TRON": "tron",
     "LTC": "litecoin",
@@ -34,6 +52,7 @@ _CHAINS = {
     "RIPPLE": "xrp",
     "XLM": "stellar",
     "SOL": "solana",
+    "SOLANA": "solana",
     "ATOM": "cosmos",
     "ADA": "cardano",
     "BEP2": "bnb_beacon",
@@ -96,15 +115,16 @@ class Locator:
         found = foreign.recognise(text)
         if found is not None and found.chains[0] != BITCOIN:
             chain = _CHAINS.get(ticker.upper())
-            if chain in found.chains:
+            if chain is not None and chain in found.chains:
                 return Located(chain, "main", found.text, None, None)
-            return Located(found.chains[0], "main", found.text, None, _moved(ticker, found.chains[0]))
+            note = None if chain is None else _moved(ticker, found.chains[0])
+            return Located(found.chains[0], "main", found.text, None, note)
         try:
             script = script_of(text, self._network)
         except AddressError:
-            chain = _CHAINS.get(ticker.upper(), ticker.lower())
+            chain = _CHAINS.get(ticker.upper(), ticker.lower()) or UNKNOWN
             return Located(chain, "main", text, None, "kept as text: no chain we know has such an address")
-        note = None if _CHAINS.get(ticker.upper()) == BITCOIN else _moved(ticker, BITCOIN)
+        note = None if _CHAINS.get(ticker.upper(), BITCOIN) == BITCOIN else _moved(ticker, BITCOIN)
         return Located(BITCOIN, self._network, canonical(text), script, note)
 
     def _bitcoin(self, ticker: str, text: str) -> Located:

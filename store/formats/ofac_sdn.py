@@ -14,16 +14,13 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from chains.errors import AddressError
-from store.formats.claims import Claim, Claims, Entity, Origin, Published, SourceFile, entity_table
+from store.formats import ofac
+from store.formats.claims import Published, SourceFile
 from store.formats.countries import code_of
-from store.formats.identify import Locator
-from store.formats.problems import LabelError, Problem, only
-from store.formats.taxonomy import LISTED_CONFIDENCE
+from store.formats.listing import Listing, Party
+from store.formats.ofac import LIST_ID, MARK
+from store.formats.problems import Count, LabelError, Problem, Tally, only
 
-LIST_ID = "ofac_sdn"
-TITLE = "OFAC Specially Designated Nationals"
-SOURCE_URI = "https://sanctionslist.ofac.treas.gov/"
 COLUMNS: dict[str, tuple[str, ...]] = {
     "sdn": (
         "ent_num",
@@ -45,9 +42,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _NOTHING = "-0-"
 _CUT_AT = 1000  # characters of remarks that sdn.csv can hold
-_MARK = "Digital Currency Address"
-_FEATURE = re.compile(r"(?:alt\. )?Digital Currency Address - (\S+) (\S+)")
+_FEATURE = re.compile(rf"(?:alt\. )?{MARK} - (\S+) (\S+)")
 _HOME = re.compile(r"(?:alt\. )?(?:nationality|citizen) (.+)")
+
+
+_USES = {
+    "comments": "go on with the remarks of entries",
+    "add": "say in which countries entries are",
+    "alt": "give other names, which are kept and not used",
+}
 
 
 class _Row(NamedTuple):
@@ -92,53 +95,34 @@ def read(files: dict[str, SourceFile], dated: date, network: str) -> Published:
     if not rows:
         raise only(sdn.path, "the list has no entries; fetch it again")
     others = {role: _belonging(rows, file) for role, file in files.items() if role != "sdn"}
-    parties = _parties(sdn, rows, _comments(others["comments"]))
+    parties = {party.number: party for party in _parties(sdn, rows, _comments(others["comments"]))}
     homes = _homes(others.get("add", []))
-    claims = Claims()
-    notes = _claim_all(parties, claims, sdn, Locator(network), dated)
-    entities = [_entity(party, homes) for party in parties]
+    listing = Listing(ofac.authority(LIST_ID), sdn, network, dated)
+    for row in rows:
+        party = parties.get(row.cells["ent_num"])
+        if party is not None and party.line == row.line:
+            _take(listing, party, homes.get(party.number, []))
+        listing.count(party is not None)
     if "add" not in files:
-        notes.append(Problem(sdn.path, None, "add.csv is not beside it: jurisdictions are incomplete"))
-    return Published(
-        kind=LIST_ID,
-        title=TITLE,
-        dated=dated,
-        list_id=LIST_ID,
-        network=network,
-        files=(sdn, *(file for role, file in files.items() if role != "sdn")),
-        tags=claims.table(Origin(TITLE, sdn.sha256, LIST_ID, dated)),
-        entities=entity_table(entities, sdn.sha256),
-        notes=tuple(notes),
-        skipped=(),
-    )
+        listing.note(None, "add.csv is not beside it: jurisdictions are incomplete")
+    beside = [file for role, file in files.items() if role != "sdn"]
+    counts = tuple(count for role, found in others.items() for count in _counted(files[role], found))
+    return listing.published(*beside, counts=counts)
 
 
-def highest_number(sdn: bytes) -> int:
-    """Give the highest entry number of an sdn.csv; numbers only grow, so a newer list has a higher one."""
-    return max((int(found) for found in re.findall(rb"(?m)^\"?(\d{1,9})\"?,", sdn)), default=0)
-
-
-def _claim_all(parties: list[_Party], claims: Claims, sdn: SourceFile, locator: Locator, dated: date) -> list[Problem]:
-    notes: list[Problem] = []
-    for party in parties:
-        for ticker, text in party.addresses:
-            try:
-                located = locator.listed(ticker, text)
-            except AddressError as error:
-                raise only(sdn.path, str(error), party.line) from None
-            if located.note:
-                notes.append(Problem(sdn.path, party.line, f"{text}: {located.note}"))
-            label = f"{party.name} ({party.program})" if party.program else party.name
-            entity_id = f"{LIST_ID}-{party.number}"
-            claim = Claim(label, "sanctioned_entity", LISTED_CONFIDENCE, True, entity_id, dated, SOURCE_URI)  # noqa: FBT003
-            claims.add(located, claims.number_of(claim), party.line)
-    return notes
-
-
-def _entity(party: _Party, homes: dict[str, list[str]]) -> Entity:
+def _take(listing: Listing, party: _Party, homes: list[str]) -> None:
     said = [code_of(found[1]) for part in party.remarks if (found := _HOME.fullmatch(part))]
-    codes = [code for code in (*said, *homes.get(party.number, ())) if code]
-    return Entity(f"{LIST_ID}-{party.number}", party.name, "sanctioned_entity", tuple(dict.fromkeys(codes)))
+    codes = tuple(code for code in (*said, *homes) if code)
+    designated = Party(party.number, party.name, party.line, party.program, codes)
+    for ticker, text in party.addresses:
+        listing.take(designated, ticker, text)
+
+
+def _counted(file: SourceFile, rows: list[_Row]) -> tuple[Count, ...]:
+    """Count the rows of the files beside sdn.csv by what they are for."""
+    tally = Tally(file.path, "rows")
+    tally.add(_USES[file.role], rows=len(rows))
+    return tally.counts()
 
 
 def _parties(sdn: SourceFile, rows: list[_Row], comments: dict[str, str]) -> list[_Party]:
@@ -154,7 +138,7 @@ def _parties(sdn: SourceFile, rows: list[_Row], comments: dict[str, str]) -> lis
                 "the two files are of different days; fetch both together"
             )
             problems.append(Problem(sdn.path, row.line, message))
-        if _MARK not in head + tail:
+        if MARK not in head + tail:
             continue
         features = [part.strip().removesuffix(".") for part in (head + tail).split(";")]
         addresses = []
@@ -162,7 +146,7 @@ def _parties(sdn: SourceFile, rows: list[_Row], comments: dict[str, str]) -> lis
             found = _FEATURE.fullmatch(part)
             if found:
                 addresses.append((found[1], found[2]))
-            elif _MARK in part:
+            elif MARK in part:
                 message = f"entry {number}: {part[:120]!r} is not understood; report this layout"
                 problems.append(Problem(sdn.path, row.line, message))
         name, program = row.cells["sdn_name"], row.cells["program"].replace("] [", ", ")

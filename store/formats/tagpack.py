@@ -26,6 +26,9 @@ _CLAIM_FIELDS: dict[str, fields.Check] = {
     "concepts": fields.concepts,
     "actor": fields.text,
     "tag_type": fields.tag_type,
+    "valid_from": fields.day,
+    "valid_to": fields.day,
+    "retracted": fields.day,
     "context": fields.context,
 }
 _HEADER_FIELDS: dict[str, fields.Check] = {
@@ -174,6 +177,9 @@ class _Reader:
         ticker = said.get("network") or said.get("currency")
         if ticker is None and not {"network", "currency"} & (item.keys() | self.pack.document.keys()):
             self.pack.problem(line, "the tag lacks currency, and so does the header; add it to either")
+        if said.get("valid_from") and said.get("valid_to") and said["valid_to"] <= said["valid_from"]:
+            dates = f"valid_to ({said['valid_to']}) must come after valid_from ({said['valid_from']})"
+            self.pack.problem(line, f"{dates}; the claim would never hold")
         if len(self.pack.problems) > before or not self.complete():
             return None
         if "lastmod" in said:
@@ -197,4 +203,7 @@ def _claim(said: dict[str, Any]) -> Claim:
         entity_id=said.get("actor"),
         source_date=said.get("lastmod"),
         source_uri=said["source"],
+        valid_from=said.get("valid_from"),
+        valid_to=said.get("valid_to"),
+        retracted=said.get("retracted"),
     )
