@@ -37,7 +37,7 @@ class Imported:
     id: str
     """Hash of what was imported: files, date, network, rules of normalisation."""
     kind: str
-    """tagpack, actorpack or ofac_sdn."""
+    """tagpack, actorpack, mining_pools or ofac_sdn."""
     title: str
     list_id: str | None
     """Where it is a legal list: which."""

@@ -15,19 +15,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import catalogue, snapshot
+from store import catalogue, relating, snapshot
 from store.catalogue import Ended, Imported, Stored
 from store.errors import StoreError, disk_error
 from store.files import TEMPORARY, locked, publish, write_atomically
-from store.formats import LabelError, Problem, Published, gather, ofac_sdn, read
+from store.formats import Count, LabelError, Problem, Published, ftm, gather, ofac, read
 from store.formats.claims import SourceFile
 from store.snapshot import LabelSnapshot
 
-__all__ = ["AddReport", "CheckReport", "Imported", "LabelError", "LabelSnapshot", "Labels", "Problem"]
+__all__ = ["AddReport", "CheckReport", "Count", "Imported", "LabelError", "LabelSnapshot", "Labels", "Problem"]
 
 FOLDER = "labels"
-RULES = 1  # of normalisation: raise it when the same file would become other claims
+RULES = 2  # of normalisation: raise it when the same file would become other claims
 _LOCK = ".lock"
+_SEVERAL_LISTS = frozenset({ftm.KIND})  # formats whose files may hold several lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class AddReport:
     """Taken, but worth knowing."""
     skipped: tuple[Problem, ...]
     """Left out, and why."""
+    counts: tuple[Count, ...]
+    """What became of every row of every file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class CheckReport:
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...]
     skipped: tuple[Problem, ...]
+    counts: tuple[Count, ...]
     tags: int
     entities: int
 
@@ -72,17 +76,26 @@ class Labels:
     def __init__(self, data_dir: Path) -> None:
         self.folder = Path(data_dir) / FOLDER
 
-    def add(self, paths: Iterable[Path], *, network: str = "main", dated: date | None = None) -> AddReport:
+    def add(
+        self,
+        paths: Iterable[Path],
+        *,
+        network: str = "main",
+        dated: date | None = None,
+        mapping: Path | None = None,
+    ) -> AddReport:
         """Import lists: all that are given, or none.
 
         Parameters
         ----------
         paths : Iterable[Path]
-            Files or folders; one member of an OFAC set stands for the set.
+            Files, or folders, which are searched to their bottom; one member of a set of files stands for it.
         network : str
             The Bitcoin network that their Bitcoin addresses belong to.
         dated : date | None
-            The day an OFAC list was in force, where its name does not say it.
+            The day a list was in force, where neither it nor its name says so.
+        mapping : Path | None
+            What says what the columns of CSV files mean.
 
         Raises
         ------
@@ -91,19 +104,32 @@ class Labels:
         StoreError
             Where the folder is busy, full, read-only or damaged.
         """
-        lists, problems = _read_all(paths, network, dated)
+        lists, problems, skipped = _read_all(paths, mapping, network, dated)
         if problems:
             raise LabelError(problems)
         with locked(self.folder / _LOCK, str(self.folder)):
-            return self._import(lists)
+            problems = relating.check(self.folder, lists, self.list())
+            if problems:
+                raise LabelError(problems)
+            return self._import(lists, skipped)
 
-    def check(self, paths: Iterable[Path], *, network: str = "main", dated: date | None = None) -> CheckReport:
+    def check(
+        self,
+        paths: Iterable[Path],
+        *,
+        network: str = "main",
+        dated: date | None = None,
+        mapping: Path | None = None,
+    ) -> CheckReport:
         """Find every mistake without importing; the parameters are those of `add`."""
-        good, problems = _read_all(paths, network, dated)
+        good, problems, skipped = _read_all(paths, mapping, network, dated)
+        if not problems:
+            problems = relating.check(self.folder, good, self.list())
         return CheckReport(
             problems=tuple(problems),
             notes=tuple(note for one in good for note in one.notes),
-            skipped=tuple(left for one in good for left in one.skipped),
+            skipped=(*skipped, *(left for one in good for left in one.skipped)),
+            counts=tuple(count for one in good for count in one.counts),
             tags=sum(one.tags.num_rows for one in good),
             entities=sum(one.entities.num_rows for one in good),
         )
@@ -157,7 +183,7 @@ class Labels:
         """Give the labels of an earlier version (None: the newest), to build an index with."""
         return LabelsAt(self, version)
 
-    def _import(self, lists: Sequence[Published]) -> AddReport:
+    def _import(self, lists: Sequence[Published], skipped: Sequence[Problem]) -> AddReport:
         """Write what is new, then the catalogue; the caller holds the lock."""
         self._sweep()
         entries = catalogue.read(self.folder)
@@ -165,12 +191,14 @@ class Labels:
         _refuse_older_under_newer_date(self.folder, lists, list(known.values()))
         added: dict[str, Imported] = {}
         already: list[Imported] = []
+        changes: list[Problem] = []
         for one in lists:
             entry = _entry(one)
             if entry.id in known or entry.id in added:
                 already.append(known.get(entry.id) or added[entry.id])
                 continue
             self._store(one, entry.id)
+            changes += _changes(self.folder, one, list(known.values()))
             added[entry.id] = entry
         if added:
             entries.extend(added.values())
@@ -181,8 +209,9 @@ class Labels:
             already=tuple(already),
             tags=sum(e.tags for e in added.values()),
             entities=sum(e.entities for e in added.values()),
-            notes=tuple(note for one in lists for note in one.notes),
-            skipped=tuple(left for one in lists for left in one.skipped),
+            notes=(*changes, *(note for one in lists for note in one.notes)),
+            skipped=(*skipped, *(left for one in lists for left in one.skipped)),
+            counts=tuple(count for one in lists for count in one.counts),
         )
 
     def _store(self, one: Published, import_id: str) -> None:
@@ -194,6 +223,12 @@ class Labels:
             _write_parquet(snapshot.tags_path(self.folder, import_id), one.tags)
         if one.entities.num_rows:
             _write_parquet(snapshot.entities_path(self.folder, import_id), one.entities)
+        if one.relations.num_rows:
+            _write_parquet(snapshot.relations_path(self.folder, import_id), one.relations)
+        if one.aliases.num_rows:
+            _write_parquet(snapshot.aliases_path(self.folder, import_id), one.aliases)
+        if one.coinbase_tags.num_rows:
+            _write_parquet(snapshot.coinbase_tags_path(self.folder, import_id), one.coinbase_tags)
 
     def _sweep(self) -> None:
         """Remove what an import that was killed left half written."""
@@ -216,16 +251,18 @@ class LabelsAt:
         return self.labels.snapshot(self.version)
 
 
-def _read_all(paths: Iterable[Path], network: str, dated: date | None) -> tuple[list[Published], list[Problem]]:
-    """Read what can be read, and say what is wrong with the rest."""
-    found, problems = gather(map(Path, paths))
+def _read_all(
+    paths: Iterable[Path], mapping: Path | None, network: str, dated: date | None
+) -> tuple[list[Published], list[Problem], list[Problem]]:
+    """Read what can be read; say what is wrong with the rest, and which files of folders are no lists."""
+    found, problems, skipped = gather(map(Path, paths), mapping)
     good = []
     for given in found:
         try:
             good.append(read(given, network, dated))
         except LabelError as error:
             problems += error.problems
-    return good, problems
+    return good, problems, skipped
 
 
 def source_path(folder: Path, digest: str, name: Path | str) -> Path:
@@ -276,6 +313,8 @@ def _id_of(one: Published) -> str:
         "dated": str(one.dated),
         "files": sorted((file.role, file.sha256) for file in one.files),
     }
+    if one.kind in _SEVERAL_LISTS:
+        said["list"] = one.list_id
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -291,7 +330,8 @@ def _refuse_older_under_newer_date(folder: Path, lists: Sequence[Published], kno
     for one in lists:
         before = [e for e in known if e.list_id and (e.list_id, e.network) == (one.list_id, one.network)]
         before = [e for e in before if e.dated and one.dated and e.dated < one.dated]
-        if before and _highest(folder, before[-1]) > ofac_sdn.highest_number(one.files[0].data):
+        ours = ofac.highest_number(one.kind, one.files[0].data) if before else None
+        if ours is not None and _highest(folder, before[-1]) > ours:
             message = (
                 f"dated {one.dated}, but the list of {before[-1].dated} that is already imported has higher entry "
                 "numbers: this is the older of the two; say its true date"
@@ -299,9 +339,24 @@ def _refuse_older_under_newer_date(folder: Path, lists: Sequence[Published], kno
             raise LabelError([Problem(one.files[0].path, None, message)])
 
 
+def _changes(folder: Path, one: Published, known: Sequence[Imported]) -> list[Problem]:
+    """Say what a newer vintage of a list adds and ends, so that a list cut short is noticed."""
+    before = [e for e in known if e.list_id and (e.list_id, e.network) == (one.list_id, one.network)]
+    before = [e for e in before if e.dated and one.dated and e.dated < one.dated]
+    if not before:
+        return []
+    earlier = set(snapshot.read_addresses(folder, before[-1].id))
+    now = set(zip(one.tags["chain"].to_pylist(), one.tags["address"].to_pylist(), strict=True))
+    message = (
+        f"against the list of {before[-1].dated}, {len(now - earlier)} addresses are new on it, {len(earlier - now)} "
+        f"are gone and count as taken off it on {one.dated}"
+    )
+    return [Problem(one.files[0].path, None, message)]
+
+
 def _highest(folder: Path, entry: Imported) -> int:
     path = source_path(folder, entry.sha256, entry.name)
     try:
-        return ofac_sdn.highest_number(path.read_bytes())
+        return ofac.highest_number(entry.kind, path.read_bytes()) or 0
     except OSError as error:
         raise disk_error(f"reading {path}", error) from error

@@ -30,7 +30,7 @@ actors:
 def reading(tmp_path: Path, text: str) -> Published:
     path = tmp_path / "actors.yaml"
     path.write_text(text)
-    [given_list], _ = gather([path])
+    [given_list], _, _ = gather([path])
     return read(given_list, "main")
 
 
@@ -68,7 +68,7 @@ def test_a_mistake_gives_one_error_with_its_line(tmp_path: Path, old: str, new: 
 
 @pytest.mark.skipif(not GRAPHSENSE.is_dir(), reason=f"no GraphSense actor pack at {GRAPHSENSE}")
 def test_the_published_actor_pack_is_read_whole() -> None:
-    [given_list], _ = gather([GRAPHSENSE / "actors"])
+    [given_list], _, _ = gather([GRAPHSENSE / "actors"])
     rows = read(given_list, "main").entities.to_pylist()
     expected = yaml.load(given_list.path.read_bytes(), yaml.CSafeLoader)["actors"]
     assert [r["entity_id"] for r in rows] == [a["id"] for a in expected]

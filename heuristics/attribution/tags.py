@@ -1,13 +1,14 @@
-"""The labels file: claims laid over the base, and what follows from them for clusters.
+"""The labels file: tags laid over the base, and what follows from them for wallets.
 
 A tag speaks for the address that it names. It names the whole cluster only where its source says that it may,
-or where the address is alone. Two entities claimed with confidence of 50 or more in one cluster are a
-conflict, and both are kept. What was removed from a list stays, with its dates. A tag whose script shows a key
-speaks for the key's other scripts as well, seen on chain or not.
+or where the address is alone. What was removed from a list stays, with its dates; a tag that has ended or that its
+source withdrew is kept and says nothing of now. A tag whose script shows a key speaks for the key's other scripts
+as well, seen on chain or not. `heuristics.attribution.ranking` concludes who the wallets are.
 """
 
+import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from datetime import date
 from typing import Any, Final
 
 import duckdb
@@ -16,18 +17,20 @@ import pyarrow as pa
 
 from chains.bitcoin.tables import ScriptType
 from chains.ids import address_id
-from heuristics.attribution.conclusions import SURE_ENOUGH
+from heuristics.attribution import ties
 from heuristics.attribution.forms import Form, keys_by_hash, others, shown
 from store.labels import LabelSnapshot
 from store.manifest import SCHEMA_VERSION
+from store.snapshot import RELATION_COLUMNS
 
 # Grows when the same labels come to fill an overlay in another way.
-OVERLAY_VERSION: Final = 3
+OVERLAY_VERSION: Final = 5
 _TAGS = """
 INSERT INTO tag
 SELECT t.address_id, a.number, coalesce(a.cluster, a.number), t.tag_id, t.address, t.entity_id, t.label, t.category,
        t.confidence, t.cluster_definer, t.list_id, t.listed_from, t.listed_to, t.source_name, t.source_sha256,
-       t.source_date, t.source_uri
+       t.source_date, t.source_uri, t.valid_from, t.valid_to, t.retracted,
+       t.retracted IS NULL AND coalesce(t.valid_from <= $today, TRUE) AND coalesce(t.valid_to > $today, TRUE)
 FROM tags t LEFT JOIN base.address a USING (address_id)
 ORDER BY t.address_id, t.tag_id
 """
@@ -40,14 +43,6 @@ FROM kin k JOIN tag t USING (tag_id) LEFT JOIN base.address a ON a.address_id = 
 WHERE a.number IS NULL OR NOT t.cluster_definer OR t.cluster IS DISTINCT FROM coalesce(a.cluster, a.number)
 ORDER BY k.address_id, k.tag_id
 """
-# Every tag as its address and as the other scripts of its key say it.
-_SPOKEN = """
-CREATE TEMP VIEW spoken AS
-SELECT *, address_id AS named_id FROM tag
-UNION ALL
-SELECT t.* REPLACE (k.address_id AS address_id, k.number AS number, k.cluster AS cluster), k.named_id
-FROM same_key k JOIN tag t USING (tag_id)
-"""
 _KIN = pa.schema(
     {
         "tag_id": pa.int64(),
@@ -58,69 +53,67 @@ _KIN = pa.schema(
         "named_payload": pa.binary(),
     }
 )
-# Best first: listed now, listed once, then by confidence; the tag id makes it the same every time.
-_ATTRIBUTIONS = """
-INSERT INTO attribution
-WITH speaking AS (
-    SELECT t.*, coalesce(t.entity_id, chr(0) || t.category) AS party,
-           CASE WHEN t.list_id IS NULL THEN 2 WHEN t.listed_to IS NULL THEN 0 ELSE 1 END AS standing
-    FROM spoken t LEFT JOIN base.cluster c ON c.cluster = t.cluster
-    WHERE t.cluster IS NOT NULL AND (t.cluster_definer OR c.cluster IS NULL)
-), best AS (
-    SELECT *, count(DISTINCT tag_id) OVER party_tags AS n_tags, max(confidence) OVER party_tags AS surest
-    FROM speaking
-    WINDOW party_tags AS (PARTITION BY cluster, party)
-    QUALIFY row_number() OVER (PARTITION BY cluster, party ORDER BY standing, confidence DESC, tag_id, number) = 1
-), judged AS (
-    SELECT *, count(*) FILTER (entity_id IS NOT NULL AND surest >= $sure) OVER (PARTITION BY cluster) > 1 AS conflict
-    FROM best
-)
-SELECT cluster,
-       row_number() OVER (
-           PARTITION BY cluster ORDER BY standing, confidence DESC, n_tags DESC, entity_id NULLS LAST, category
-       ) - 1 AS rank,
-       entity_id, category, confidence, tag_id, number, address_id, named_id, n_tags, list_id, listed_from, listed_to,
-       conflict
-FROM judged
-ORDER BY cluster, rank
-"""
+# The newest of what the chain and the labels know of is today, so that the same two give the same answers.
+_TIP = "SELECT max(make_timestamp(time * 1000000)::DATE) FROM base.block"
 
 
-def fill(con: duckdb.DuckDBPyConnection, base: Path, snapshot: LabelSnapshot, network: str, secret: bytes) -> None:
-    """Fill a labels file.
+def fill(con: duckdb.DuckDBPyConnection, base: str, snapshot: LabelSnapshot, lake: tuple[str, bytes]) -> None:
+    """Write what sources say into a labels file.
 
     Parameters
     ----------
     con
-        Connection to the new file.
+        Connection to the new file, with its base attached as `base`.
     base
-        The base file that the labels are laid over.
+        The name of that base.
     snapshot
         The label version.
-    network, secret
-        The lake's: tags of other networks and chains are left out.
+    lake
+        Its network and secret: tags of other networks and chains are left out.
     """
-    place = str(base).replace("'", "''")
-    con.execute(f"ATTACH '{place}' AS base (READ_ONLY)")
+    network, secret = lake
     facts = {"schema_version": str(SCHEMA_VERSION), "overlay_version": str(OVERLAY_VERSION)}
-    facts |= {"label_version": snapshot.version, "base": base.name}
+    facts |= {"label_version": snapshot.version, "base": base}
     con.register("facts", pa.table({"key": list(facts), "value": list(facts.values())}))
     con.execute("INSERT INTO label_meta FROM facts")
+    _parties(con, snapshot)
+    # A party's listing counts on every chain, whichever addresses the list gives.
+    con.register("tags", snapshot.tags)
+    ties.fill(con)
+    tags = _with_ids(snapshot.tags, network, secret)
+    con.register("tags", tags)
+    con.execute(_TAGS, {"today": today(con, snapshot.version)})
+    con.register("kin", _kin(con, tags, secret))
+    con.execute(_SAME_KEY)
+
+
+def today(con: duckdb.DuckDBPyConnection, label_version: str) -> date:
+    """Day of the newest block or of the labels, whichever is later: what ends after it has not ended."""
+    tip = con.execute(_TIP).fetchone()
+    days = [tip[0]] if tip and tip[0] else []
+    said = re.match(r"(\d{4})\.(\d\d)\.(\d\d)-", label_version)
+    if said:
+        days.append(date(*map(int, said.groups())))
+    return max(days, default=date.min)
+
+
+def _parties(con: duckdb.DuckDBPyConnection, snapshot: LabelSnapshot) -> None:
+    """Write the entities, what is said of them, and the lists."""
     con.register("entities", snapshot.entities)
     con.execute(
         "INSERT INTO entity SELECT entity_id, name, category, jurisdictions, source_sha256 "
         "FROM entities ORDER BY entity_id"
     )
+    con.register("aliases", snapshot.aliases)
+    con.execute("INSERT INTO alias SELECT alias, kind, entity_id, source_sha256 FROM aliases ORDER BY ALL")
+    con.register("relations", snapshot.relations)
+    con.execute(f"INSERT INTO relation SELECT {', '.join(RELATION_COLUMNS)} FROM relations ORDER BY relation_id")  # noqa: S608
     con.register("lists", snapshot.lists)
     con.execute("INSERT INTO list SELECT list_id, name, date, sha256, entries FROM lists ORDER BY list_id")
-    tags = _with_ids(snapshot.tags, network, secret)
-    con.register("tags", tags)
-    con.execute(_TAGS)
-    con.register("kin", _kin(con, tags, secret))
-    con.execute(_SAME_KEY)
-    con.execute(_SPOKEN)
-    con.execute(_ATTRIBUTIONS, {"sure": SURE_ENOUGH})
-    con.execute("DETACH base")
+    con.register("coinbase_tags", snapshot.coinbase_tags)
+    con.execute(
+        "INSERT INTO coinbase_tag SELECT tag, entity_id, source_name, source_sha256 FROM coinbase_tags ORDER BY ALL"
+    )
 
 
 def _with_ids(tags: pa.Table, network: str, secret: bytes) -> pa.Table:
