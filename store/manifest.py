@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from store.errors import StoreError
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 # Between the labels and the exposure labels in the id of a generation that answers until its own exposure is there.
 INTERIM: Final = "~"
 

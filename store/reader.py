@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -44,6 +45,18 @@ _INHERITED = """(
 )"""
 
 
+_ALIASES = (
+    "SELECT alias, min(entity_id) FROM alias GROUP BY alias "
+    "HAVING bool_or(kind = 'id') OR count(DISTINCT entity_id) = 1 ORDER BY alias"
+)
+
+
+# What rules suspect, by wallet or by an address's number: a wallet goes by the number of an address as well.
+_SUSPECTED = (
+    "SELECT wallet AS x FROM shell_wallet UNION SELECT wallet FROM nested UNION SELECT number FROM lead ORDER BY x"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """One legal listing of an address: dates are inclusive, `listed_to` None while it stands."""
@@ -62,6 +75,21 @@ class Entity:
     name: str
     category: str
     jurisdictions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """How a party counts as listed by relation: kinds on the way, days as in Listing, relation ids nearest first.
+
+    `percent` is what blocked owners hold together as it begins; None where the tie is not by ownership.
+    """
+
+    list_id: str
+    kinds: tuple[str, ...]
+    tied_from: date | None
+    tied_to: date | None
+    percent: Decimal | None
+    path: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +115,8 @@ class Known:
     """For each of `attributed`: which of `answers` it is."""
     confidence: npt.NDArray[np.uint8]
     """For each of `attributed`: percent."""
+    suspected: npt.NDArray[np.int32]
+    """Wallets and addresses, by their numbers, that a rule suspects of something, sorted."""
     answers: Sequence[Answer]
     """Every different best attribution."""
     listings: Mapping[int, tuple[Listing, ...]]
@@ -95,6 +125,10 @@ class Known:
     """Those of the listings that name another script of the key only."""
     entities: Mapping[str, Entity]
     """Every entity of the label version, by its id."""
+    ties: Mapping[str, tuple[Tie, ...]]
+    """How entities count as listed, by the entity's id."""
+    aliases: Mapping[str, str]
+    """Ids under which other sources know entities, and names that are one entity's alone; each with its id."""
     first_height: int
     block_times: npt.NDArray[np.int64]
     """Header times, seconds since 1970 UTC, from `first_height` on."""
@@ -249,12 +283,15 @@ class Reader:
             attributed=np.asarray(attributed["cluster"]),
             answer=np.asarray(attributed["answer"]),
             confidence=np.asarray(attributed["confidence"]),
+            suspected=self._column(_SUSPECTED),
             answers=self._load_answers(),
             listings={
                 key: tuple(dict.fromkeys(named.get(key, ()) + inherited.get(key, ()))) for key in {**named, **inherited}
             },
             inherited={key: frozenset(some).difference(named.get(key, ())) for key, some in inherited.items()},
             entities=self._load_entities(),
+            ties=self._load_ties(),
+            aliases=dict(self._connection.execute(_ALIASES).fetchall()),
             first_height=int(heights[0] or 0),
             block_times=self._column("SELECT time AS x FROM block ORDER BY height"),
         )
@@ -278,6 +315,12 @@ class Reader:
     def _load_entities(self) -> dict[str, Entity]:
         rows = self._connection.execute("SELECT entity_id, name, category, jurisdictions FROM entity")
         return {row[0]: Entity(row[0], row[1], row[2], tuple(row[3])) for row in rows.fetchall()}
+
+    def _load_ties(self) -> dict[str, tuple[Tie, ...]]:
+        found: dict[str, list[Tie]] = defaultdict(list)
+        for entity, list_id, kinds, start, end, percent, path in self._connection.execute("FROM tie").fetchall():
+            found[entity].append(Tie(list_id, tuple(kinds), start, end, percent, tuple(path)))
+        return {entity: tuple(some) for entity, some in found.items()}
 
     def _column(self, sql: str) -> Any:
         return np.asarray(self._connection.execute(sql).fetchnumpy()["x"])

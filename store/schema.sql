@@ -22,7 +22,8 @@ CREATE TABLE block (                      -- fixed, by height
     height INTEGER NOT NULL,              -- blocks from genesis
     hash BLOB NOT NULL,                   -- 32 bytes, internal byte order
     time BIGINT NOT NULL,                 -- header time, seconds since 1970 UTC
-    n_tx INTEGER NOT NULL                 -- transactions in the block
+    n_tx INTEGER NOT NULL,                -- transactions in the block
+    coinbase_script BLOB NOT NULL         -- scriptSig of its coinbase: what its miner wrote into it
 );
 
 CREATE TABLE tx (                         -- fixed, by tx_id
@@ -100,6 +101,14 @@ CREATE TABLE quarantine (                 -- superseding, by address_id: scripts
     script_type UTINYINT NOT NULL         -- its kind
 );
 
+CREATE TABLE change (                     -- superseding, by tx_id, vout: outputs that are their payer's own (T1 and what T0 shows)
+    tx_id BIGINT NOT NULL,                -- the transaction
+    vout INTEGER NOT NULL,                -- position of the output among its outputs
+    probability USMALLINT NOT NULL,       -- per mille, calibrated per era; 1000: it goes back to an address of the inputs
+    families UTINYINT NOT NULL,           -- bits, heuristics.clusters.change.votes.FAMILIES: which kinds of evidence say so
+    rule UTINYINT NOT NULL                -- heuristics.rules: change_self, change_cospent or change
+);
+
 -- labels ----------------------------------------------------------------------------------------------------
 
 CREATE TABLE label_meta (                 -- superseding: what this labels file was built from
@@ -123,6 +132,37 @@ CREATE TABLE list (                       -- superseding, by list_id: the legal 
     entries BIGINT NOT NULL               -- addresses on it
 );
 
+CREATE TABLE alias (                      -- superseding, by alias: other ids and names of entities, as actor packs give them
+    alias VARCHAR NOT NULL,               -- another id (ofac_sdn-12345, an older id) or name
+    kind VARCHAR NOT NULL,                -- id: another source's id, which means this entity everywhere; name: only for whoever searches
+    entity_id VARCHAR NOT NULL,           -- the entity
+    source_sha256 VARCHAR NOT NULL        -- the file that says so
+);
+
+CREATE TABLE relation (                   -- superseding, by entity_id: what sources say of two entities
+    relation_id INTEGER NOT NULL,         -- row number in the label version
+    entity_id VARCHAR NOT NULL,           -- of whom it is said
+    kind VARCHAR NOT NULL,                -- store.formats.relations.KINDS: owned_by, successor_of, operated_by, nested_in, fronts_for
+    other_id VARCHAR NOT NULL,            -- by, of, in or for whom
+    percent DECIMAL(5, 2),                -- of owned_by: share that the other holds; NULL: not said
+    valid_from DATE,                      -- first day; NULL: since ever
+    valid_to DATE,                        -- first day on which it is over; NULL: it lasts
+    source_name VARCHAR NOT NULL,         -- title of the pack
+    source_sha256 VARCHAR NOT NULL,       -- content hash of the file
+    source_date DATE,                     -- published or last modified
+    source_uri VARCHAR                    -- the document that says so
+);
+
+CREATE TABLE tie (                        -- superseding, by entity_id: entities that a relation ties to a listed party, and when
+    entity_id VARCHAR NOT NULL,           -- who is tied
+    list_id VARCHAR NOT NULL,             -- the list that the party at the other end is, or was, on
+    kinds VARCHAR[] NOT NULL,             -- every kind on the way: owned_50 (half or more, added up), successor_of, ...; listed: it is the listed party itself
+    tied_from DATE,                       -- first day on which listing and relations hold; NULL: since ever
+    tied_to DATE,                         -- first day on which they do not; NULL: they last
+    percent DECIMAL(5, 2),                -- share that blocked owners hold together on the first day; NULL: not by ownership
+    path INTEGER[] NOT NULL               -- relation_id of the relations that show it, nearest first
+);
+
 CREATE TABLE tag (                        -- superseding, by address_id: one claim each
     address_id BIGINT NOT NULL,           -- the address claimed
     number INTEGER,                       -- the address in the base; NULL: never seen on chain
@@ -140,7 +180,11 @@ CREATE TABLE tag (                        -- superseding, by address_id: one cla
     source_name VARCHAR NOT NULL,         -- title of the pack or list
     source_sha256 VARCHAR NOT NULL,       -- content hash of the file
     source_date DATE,                     -- published or last modified
-    source_uri VARCHAR                    -- where the source points to
+    source_uri VARCHAR,                   -- where the source points to
+    valid_from DATE,                      -- first day of which the claim speaks; NULL: not said
+    valid_to DATE,                        -- first day of which it speaks no more; NULL: it lasts
+    retracted DATE,                       -- the day its source withdrew it; NULL: it stands by it
+    stands BOOLEAN NOT NULL               -- whether it says who the address is now: a claim that ended or was withdrawn is only shown
 );
 
 CREATE TABLE same_key (                   -- superseding, by address_id: what a tag says of the other scripts of the key that its address shows
@@ -155,19 +199,192 @@ CREATE TABLE same_key (                   -- superseding, by address_id: what a 
     named_payload BLOB NOT NULL           -- the payload of that one
 );
 
-CREATE TABLE attribution (                -- superseding, by cluster: conclusions; rank 0 is the answer, the rest are conflicts
-    cluster INTEGER NOT NULL,             -- the cluster (an address's number where alone)
-    rank INTEGER NOT NULL,                -- 0 best: listed now, then listed once, then by confidence
-    entity_id VARCHAR,                    -- who; NULL where the tags give no entity
+CREATE TABLE wallet (                     -- superseding, by cluster: clusters that T1 links join; the others are wallets of their own
+    cluster INTEGER NOT NULL,             -- a cluster, by the number of its earliest member
+    wallet INTEGER NOT NULL               -- its wallet, by the number of the earliest member of all its clusters
+);
+
+CREATE TABLE wallet_edge (                -- superseding, by cluster: the evidence, a tree over each wallet's clusters, rooted at its earliest one
+    cluster INTEGER NOT NULL,             -- the cluster that this edge ties to the tree
+    parent INTEGER NOT NULL,              -- the cluster it is tied to, one step nearer to the root
+    number INTEGER NOT NULL,              -- the address that is the payer's too, by this rule; in one of the two clusters
+    payer INTEGER NOT NULL,               -- an address of the inputs; in the other
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    tx_id BIGINT NOT NULL,                -- the transaction that shows it
+    confidence UTINYINT NOT NULL          -- percent
+);
+
+CREATE TABLE refusal (                    -- superseding, by number: links of clusters that a rule asked for and that were refused
+    number INTEGER NOT NULL,              -- the address that was said to be the payer's too
+    other INTEGER NOT NULL,               -- an address of the inputs
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule asked
+    tx_id BIGINT NOT NULL,                -- the transaction that shows it
+    probability USMALLINT NOT NULL,       -- per mille
+    reason VARCHAR NOT NULL               -- two_actors, must_not_link, both_large or fingerprints_differ
+);
+
+CREATE TABLE cut (                        -- superseding, by wallet: change links that a conflict of two entities undid
+    wallet INTEGER NOT NULL,              -- the wallet that it held together
+    cluster INTEGER NOT NULL,             -- as in wallet_edge, and so below
+    parent INTEGER NOT NULL,              -- the other cluster
+    number INTEGER NOT NULL,              -- the address that got the change
+    payer INTEGER NOT NULL,               -- an address that paid it
+    rule UTINYINT NOT NULL,               -- which rule
+    tx_id BIGINT NOT NULL,                -- the transaction
+    confidence UTINYINT NOT NULL          -- percent
+);
+
+CREATE TABLE conflict (                   -- superseding, by wallet: entities that were claimed surely in one wallet
+    wallet INTEGER NOT NULL,              -- the wallet, as it was before anything was cut
+    entity_id VARCHAR NOT NULL,           -- one of them
+    cluster INTEGER NOT NULL,             -- a cluster that is claimed for it
+    shared BOOLEAN NOT NULL               -- shared custody: another one is claimed for the same cluster, so that no cut can part them
+);
+
+CREATE TABLE claim (                      -- superseding, by wallet: who a wallet is by rule, not by tag
+    wallet INTEGER NOT NULL,              -- the wallet
+    entity_id VARCHAR,                    -- who; NULL: nobody is named
     category VARCHAR NOT NULL,            -- our category
-    confidence UTINYINT NOT NULL,         -- percent, of the best tag, before the edges that lead to another member
-    tag_id BIGINT NOT NULL,               -- the best tag behind it
-    number INTEGER NOT NULL,              -- the tagged member, or one that is another script of a tagged key
+    confidence UTINYINT NOT NULL,         -- percent
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    toward INTEGER,                       -- the address reached, e.g. a hot wallet's; NULL: none
+    tx_id BIGINT NOT NULL,                -- one transaction that shows it
+    n BIGINT NOT NULL,                    -- transactions that show it
+    value BIGINT NOT NULL                 -- satoshi in these
+);
+
+CREATE TABLE attribution (                -- superseding, by cluster: conclusions; rank 0 is the answer, the rest are conflicts
+    cluster INTEGER NOT NULL,             -- the wallet (a cluster where change links add nothing, an address's number where alone)
+    rank INTEGER NOT NULL,                -- 0 best: listed now, then listed once, then by confidence; services that nobody names last
+    entity_id VARCHAR,                    -- who; NULL where nobody is named
+    category VARCHAR NOT NULL,            -- our category
+    confidence UTINYINT NOT NULL,         -- percent, of the best tag or the claim, before the edges that lead to another member
+    tag_id BIGINT,                        -- the best tag behind it; NULL: a claim, whose tags are those of the wallet that it reaches
+    number INTEGER NOT NULL,              -- the tagged member, or one that is another script of a tagged key; of a claim: a member in its transaction
     address_id BIGINT NOT NULL,           -- the same
-    named_id BIGINT NOT NULL,             -- the address that the tag names: the same, or as same_key has it
-    n_tags BIGINT NOT NULL,               -- tags in the cluster that agree
+    named_id BIGINT,                      -- the address that the tag names: the same, or as same_key has it; NULL: a claim
+    n_tags BIGINT NOT NULL,               -- tags in the wallet that agree
     list_id VARCHAR,                      -- the list, where a member is or was listed
     listed_from DATE,                     -- first date on it
     listed_to DATE,                       -- date of removal; NULL: still listed
-    conflict BOOLEAN NOT NULL             -- two entities with confidence >= 50 in this cluster
+    conflict BOOLEAN NOT NULL,            -- two entities with confidence >= 50 in this wallet
+    rule UTINYINT NOT NULL,               -- 0: tags; else heuristics.rules, which rule claims it (see claim)
+    toward INTEGER,                       -- of a claim: the address reached
+    tx_id BIGINT                          -- of a claim: one transaction that shows it
+);
+
+CREATE TABLE coinbase_tag (               -- superseding, by tag: what pools write into the coinbases of their blocks
+    tag BLOB NOT NULL,                    -- the bytes, somewhere in block.coinbase_script
+    entity_id VARCHAR NOT NULL,           -- the pool
+    source_name VARCHAR NOT NULL,         -- title of the list
+    source_sha256 VARCHAR NOT NULL        -- content hash of the file
+);
+
+CREATE TABLE pool_block (                 -- superseding, by height: who mined a block, where anything tells
+    height INTEGER NOT NULL,              -- the block
+    entity_id VARCHAR,                    -- the pool; NULL where two tags of different pools say as much
+    confidence UTINYINT NOT NULL,         -- percent; 0 where no pool is concluded
+    rule UTINYINT NOT NULL,               -- heuristics.rules: by tag and address, by address, by tag, by a learned text
+    tag BLOB,                             -- the tag or text found in the coinbase; NULL where none is
+    number INTEGER,                       -- the paid address whose wallet is the pool's; NULL where none is
+    against VARCHAR[] NOT NULL            -- other pools that the tag, another tag or the address names
+);
+
+CREATE TABLE lead (                       -- superseding, by number: worth a look, and no conclusion
+    number INTEGER NOT NULL,              -- the address, of a miner's wallet its earliest member
+    kind VARCHAR NOT NULL,                -- miner_account: pool payouts go straight to a service; miner_cashing_out: a miner sells there
+    entity_id VARCHAR,                    -- the service; NULL where nobody is named
+    country VARCHAR,                      -- ISO 3166-1 alpha-2, where the service is at home; NULL where unknown: it says nothing of where machines stand
+    confidence UTINYINT NOT NULL,         -- percent
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    tx_id BIGINT NOT NULL,                -- one transaction that shows it
+    n BIGINT NOT NULL,                    -- transactions that show it
+    value BIGINT NOT NULL,                -- satoshi that they carry
+    share UTINYINT NOT NULL               -- percent of all that the wallet received or sent, that way
+);
+
+CREATE TABLE custody (                    -- superseding, by number: addresses of a custodian's wallet that amounts tell apart
+    number INTEGER NOT NULL,              -- the address
+    wallet INTEGER NOT NULL,              -- the custodian's wallet
+    entity_id VARCHAR NOT NULL,           -- the exchange whose deposit address it is
+    category VARCHAR NOT NULL,            -- our category of that exchange
+    confidence UTINYINT NOT NULL,         -- percent
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    toward INTEGER,                       -- number of the address that it was swept to; NULL where its own tag alone tells
+    tx_id BIGINT NOT NULL,                -- the last sweep that shows it
+    n BIGINT NOT NULL,                    -- tags and named wallets that agree
+    value BIGINT NOT NULL                 -- satoshi that it brought to such sweeps
+);
+
+CREATE TABLE omnibus (                    -- superseding, by wallet: shared custody, reported and not merged
+    wallet INTEGER NOT NULL,              -- the custodian's wallet
+    entity_id VARCHAR NOT NULL,           -- an exchange that is served there
+    category VARCHAR NOT NULL,            -- our category of that exchange
+    addresses BIGINT NOT NULL,            -- addresses that were told to be its customers'
+    confidence UTINYINT NOT NULL,         -- percent
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    tx_id BIGINT NOT NULL,                -- the wallet's last transaction
+    n BIGINT NOT NULL,                    -- sweeps whose amounts come out
+    value BIGINT NOT NULL                 -- satoshi of those customers in such sweeps
+);
+
+CREATE TABLE role (                       -- superseding, by wallet: what a service's wallet is there for
+    wallet INTEGER NOT NULL,              -- the wallet
+    role VARCHAR NOT NULL,                -- deposit, hot, cold
+    entity_id VARCHAR,                    -- whose it is
+    toward INTEGER,                       -- the hot wallet that it deals with; NULL for a hot wallet
+    tx_id BIGINT NOT NULL,                -- its last transaction
+    payers INTEGER NOT NULL,              -- distinct wallets that pay it
+    payees INTEGER NOT NULL,              -- distinct wallets that it pays
+    entropy_in FLOAT NOT NULL,            -- nats, of what it receives over payers, by value
+    entropy_out FLOAT NOT NULL,           -- nats, of what it sends over payees, by value
+    hours FLOAT NOT NULL,                 -- mean time that its money waits, by value
+    rounded FLOAT NOT NULL,               -- share of the amounts it pays that are multiples of 100,000 satoshi
+    batches INTEGER NOT NULL              -- transactions that pay ten others or more
+);
+
+CREATE TABLE nested (                     -- superseding, by wallet: leads to services that run from an account at an exchange
+    wallet INTEGER NOT NULL,              -- the account's deposit wallet
+    host_id VARCHAR,                      -- the exchange
+    senders INTEGER NOT NULL,             -- distinct wallets that pay it
+    like_id VARCHAR,                      -- the known service whose senders are most alike; NULL where none are
+    overlap FLOAT NOT NULL,               -- Jaccard overlap of the senders of both
+    confidence UTINYINT NOT NULL,         -- percent
+    rule UTINYINT NOT NULL,               -- heuristics.rules: which rule
+    toward INTEGER,                       -- the host's wallet that it is swept into
+    tx_id BIGINT NOT NULL,                -- the last sweep
+    n BIGINT NOT NULL,                    -- sweeps
+    value BIGINT NOT NULL                 -- satoshi swept
+);
+
+CREATE TABLE shell (                      -- superseding, by shell: who may be a front for whom; no name, and no attribution
+    shell INTEGER NOT NULL,               -- number of the front: the earliest member of the wallets that are probably one (shell_wallet)
+    score SMALLINT NOT NULL,              -- per mille, in its best window: passes * principals * control, less where payments are few
+    tier UTINYINT NOT NULL,               -- 0 below a lead, 1 lead (500), 2 probable (800 and two families of signals), 3 attributed: a document says so
+    principal_id VARCHAR NOT NULL,        -- the party whose payments would run through it
+    principal INTEGER NOT NULL,           -- a wallet of that party
+    from_time BIGINT NOT NULL,            -- seconds since 1970: the first payment in of the window's lots
+    to_time BIGINT NOT NULL,              -- the last payment out
+    passes SMALLINT NOT NULL,             -- per mille: that it passes on what the principal gives and gets
+    principals SMALLINT NOT NULL,         -- per mille: that it is there for the principal
+    control SMALLINT NOT NULL,            -- per mille: that the two act as one
+    value BIGINT NOT NULL,                -- satoshi that pass through
+    n_in INTEGER NOT NULL,                -- payments in
+    n_out INTEGER NOT NULL,               -- payments out
+    signals VARCHAR[] NOT NULL,           -- families that show control: substitution, diversity, two_way, rotation, chain
+    against VARCHAR[] NOT NULL            -- the three strongest doubts (heuristics.shells.against), the strongest first
+);
+
+CREATE TABLE shell_wallet (               -- superseding, by wallet: what each front is made of
+    wallet INTEGER NOT NULL,              -- a wallet
+    shell INTEGER NOT NULL                -- the front that it is probably part of
+);
+
+CREATE TABLE shell_lot (                  -- superseding, by shell: the largest lots of each front, first in first out
+    shell INTEGER NOT NULL,               -- the front
+    tx_in BIGINT NOT NULL,                -- the payment to it
+    tx_out BIGINT NOT NULL,               -- the payment by it
+    value BIGINT NOT NULL,                -- satoshi that are in both
+    dwell BIGINT NOT NULL,                -- seconds between them
+    away BOOLEAN NOT NULL                 -- from the principal to others, rather than from others to it
 );

@@ -30,7 +30,7 @@ def history(seed: int, n: int, resolved: bool = False) -> list[Tx]:
         if found and not resolved and rng.random() < 0.15:
             before = rng.choice((None, rng.randrange(1, 1 << 40)))
             found.append(In(None, 0, before, None if before is None else rng.randrange(OWNERS)))
-        txs.append(Tx(found, _outs(rng, found), bool(found) and rng.random() < 0.1, bool(found) and t % 2 == 0))
+        txs.append(Tx(found, _outs(rng, found), bool(found) and rng.random() < 0.1))
         unspent += [(t, vout) for vout, o in enumerate(txs[t].outs) if o.owner is not None]
     return txs
 

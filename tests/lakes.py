@@ -15,8 +15,8 @@ import pyarrow as pa
 from chains.bitcoin.tables import TABLES, ScriptType
 from chains.blocks import Blocks, Span
 from chains.ids import address_id, tx_id, tx_key
-from heuristics.generation import build
-from store.formats.claims import ENTITY_SCHEMA
+from heuristics.generation import Choice, build
+from store.formats.claims import COINBASE_TAG_SCHEMA, ENTITY_SCHEMA
 from store.index import Index
 from store.labels import LabelSnapshot
 from store.lake import Lake
@@ -76,6 +76,12 @@ def nested(key: bytes) -> Script:
     return Script(b"\xa9\x14" + digest + b"\x87", ScriptType.P2SH, digest)
 
 
+def p2tr(name: str) -> Script:
+    """Taproot output of a name: a key that nobody has."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return Script(b"\x51\x20" + digest, ScriptType.P2TR, digest)
+
+
 @dataclass(frozen=True)
 class Out:
     """An output; `to` None is an OP_RETURN."""
@@ -102,13 +108,17 @@ class In:
 
 @dataclass(eq=False)
 class Tx:
-    """A transaction; without inputs it is a coinbase."""
+    """A transaction; without inputs it is a coinbase. All its inputs have one nSequence."""
 
     ins: list[In]
     outs: list[Out]
     name: str = ""
     id: int = -1
     txid: bytes = b""
+    version: int = 2
+    locktime: int = 0
+    sequence: int = 0xFFFFFFFD
+    weight: int = 800
 
 
 @dataclass
@@ -118,6 +128,8 @@ class World:
     blocks: list[list[Tx]] = field(default_factory=list)
     first_height: int = 0
     count: int = 0
+    written: dict[int, bytes] = field(default_factory=dict)
+    """What coinbases say, by height."""
 
     def block(self, *txs: Tx) -> None:
         """Add a block; transactions get their ids."""
@@ -175,7 +187,7 @@ class World:
             "prev_hash": self.hash_of(height - 1),
             "time": TIME + SPACING * height,
             "n_tx": len(txs),
-            "coinbase_script": b"",
+            "coinbase_script": self.written.get(height, b""),
         }
 
 
@@ -183,7 +195,7 @@ def _add_tx(rows: dict[str, list[dict[str, Any]]], tx: Tx) -> None:
     whole = all(i.resolved for i in tx.ins)
     spent = sum(i.tx.outs[i.vout].value for i in tx.ins)
     fee = 0 if not tx.ins else spent - sum(o.value for o in tx.outs) if whole else None
-    plain = {"version": 2, "locktime": 0, "size": 200, "weight": 800}
+    plain = {"version": tx.version, "locktime": tx.locktime, "size": 200, "weight": tx.weight}
     rows["tx"].append(
         plain
         | {"tx_id": tx.id, "txid": tx.txid, "tx_key": tx_key(tx.txid, SECRET), "fee": fee}
@@ -204,7 +216,7 @@ def _spend_row(rows: dict[str, list[dict[str, Any]]], tx: Tx, vin: int, i: In) -
         "prev_tx_key": tx_key(i.tx.txid, SECRET),
         "prev_vout": i.vout,
         "value": out.value if i.resolved else None,
-        "sequence": 0xFFFFFFFD,
+        "sequence": tx.sequence,
         "sighash": i.sighash,
         "witness_kind": 0,
         "key_id": i.key_id,
@@ -225,6 +237,12 @@ class Claims:
     version: str = "1"
     tags: list[dict[str, Any]] = field(default_factory=list)
     entities: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+
+    def mark(self, tag: bytes, entity_id: str) -> None:
+        """Claim that a pool writes a tag into its coinbases."""
+        plain = {"tag": tag, "entity_id": entity_id}
+        self.marks.append(plain | {"source_name": "test", "source_sha256": "00"})
 
     def entity(self, entity_id: str, category: str = "exchange", jurisdictions: Sequence[str] = ()) -> None:
         """Describe a party."""
@@ -264,11 +282,17 @@ class Claims:
             pa.Table.from_pylist(self.tags, schema=SNAPSHOT_SCHEMA),
             pa.Table.from_pylist(self.entities, schema=ENTITY_SCHEMA),
             pa.Table.from_pylist([], schema=LIST_SCHEMA),
+            coinbase_tags=pa.Table.from_pylist(self.marks, schema=COINBASE_TAG_SCHEMA),
         )
 
 
-def indexed(world: World, data_dir: Path, claims: Claims | None = None) -> Reader:
+def indexed(
+    world: World,
+    data_dir: Path,
+    claims: Claims | None = None,
+    choice: Choice = Choice(),  # noqa: B008 frozen
+) -> Reader:
     """Write a world's lake, build its index and open it."""
     lake, index = world.write(data_dir), Index(data_dir)
-    build(lake, claims or Claims(), index)
+    build(lake, claims or Claims(), index, choice)
     return index.open()

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from heuristics.exposure import coins, graph, vectors
+from heuristics import graph
+from heuristics.exposure import coins, vectors
 from heuristics.exposure.passes.parts import ROW
 from heuristics.exposure.wheel import LINE
 from heuristics.generation import build

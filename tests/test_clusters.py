@@ -1,5 +1,6 @@
 """Clustering: co-spend, same-key identity, vetoes, quarantine, and the evidence for it."""
 
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from heuristics import lookup
 from heuristics.clusters import evidence, unite
 from heuristics.clusters.evidence import NotTogetherError
 from heuristics.clusters.unite import Edges
+from heuristics.generation import Choice, build
 from heuristics.numbers import locate, numbering, stable_order
-from heuristics.rules import COSPEND, RULES, SAMEKEY
+from heuristics.rules import RULES, UnknownRuleError
+from heuristics.rules.clusters import COSPEND, SAMEKEY
+from store.index import Index
 from store.reader import Cursor
-from tests.lakes import SECRET, In, Script, Tx, World, indexed, named, nested, p2pk, p2pkh, p2wpkh, pay
+from tests.lakes import SECRET, Claims, In, Script, Tx, World, indexed, named, nested, p2pk, p2pkh, p2wpkh, pay
 
 KEY = b"\x02" + bytes(range(32))
 
@@ -221,3 +225,31 @@ def test_rules_are_a_table() -> None:
     assert COSPEND.label == "cospend@1"
     assert SAMEKEY.confidence == 100
     assert SECRET
+
+
+def test_a_rule_can_be_switched_off_and_clusters_are_built_again(tmp_path: Path) -> None:
+    """Without co-spending its inputs stay apart, and the generation says which rules it was built with."""
+    world = World()
+    world.spend([world.mint(pay("a", 100)), world.mint(pay("b", 100))], pay("x", 150))
+    lake, index = world.write(tmp_path), Index(tmp_path)
+    for without, are in (((), True), (("cospend",), False), ((), True)):
+        build(lake, Claims(), index, Choice(without=without))
+        with index.open() as reader:
+            cur = reader.cursor()
+            assert together(cur, "a", "b") is are
+            (told,) = cur.row("SELECT value FROM meta WHERE key = 'rules'")
+            assert ("cospend" in json.loads(told)) is are
+    with pytest.raises(UnknownRuleError, match="no rule is called cospent; there are cospend, "):
+        build(lake, Claims(), index, Choice(without=("cospent",)))
+
+
+def test_without_a_veto_the_inputs_are_united(tmp_path: Path) -> None:
+    """A verdict that is switched off keeps nothing apart."""
+    world = World()
+    coins = [world.mint(pay(f"i{i}", 700_000)) for i in range(4)]
+    world.spend(coins, *(pay(f"o{i}", 600_000) for i in range(4)), *(pay(f"c{i}", 90_001 + i) for i in range(3)))
+    lake, index = world.write(tmp_path), Index(tmp_path)
+    for without, are in (((), False), (("joinmarket",), True)):
+        build(lake, Claims(), index, Choice(without=without))
+        with index.open() as reader:
+            assert together(reader.cursor(), "i0", "i3") is are

@@ -55,7 +55,7 @@ def labelled(rows: dict[int, Row]) -> Iterator[duckdb.DuckDBPyConnection]:
         for cluster, row in rows.items():
             said = {"confidence": 100, "conflict": False, "entity_id": None, "listing": None} | row
             listing: Any = said["listing"] or (None, None, None)
-            insert = "INSERT INTO attribution VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 1, ?, ?, ?, ?)"
+            insert = "INSERT INTO attribution VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 1, ?, ?, ?, ?, 0, NULL, NULL)"
             answer = [cluster, 0, said["entity_id"], said["category"], said["confidence"]]
             con.execute(insert, [*answer, *listing, said["conflict"]])
             con.execute(insert, [cluster, 1, "other", "theft", 100, "l9", None, None, said["conflict"]])
@@ -248,7 +248,8 @@ def claimed(rows: dict[int, Row], tags: list[Tag], same_key: Sequence[tuple[int,
                 "listing": (None, None, None),
             } | tag
             con.execute(
-                "INSERT INTO tag VALUES (?, ?, ?, ?, 'x', ?, 'x', ?, ?, FALSE, ?, ?, ?, 'x', '00', NULL, NULL)",
+                "INSERT INTO tag VALUES (?, ?, ?, ?, 'x', ?, 'x', ?, ?, FALSE, ?, ?, ?, 'x', '00', NULL, NULL, NULL, "
+                "NULL, NULL, TRUE)",
                 [one["number"], one["number"], TWO[one["number"]].item(), tag_id, one["entity_id"], one["category"],
                  one["confidence"], *one["listing"]],
             )  # fmt: skip

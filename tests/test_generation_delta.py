@@ -306,9 +306,9 @@ def test_an_address_within_another_partys_cluster_is_its_own_owner(tmp_path: Pat
         assert ("received", "direct", "held", 70) not in dealings(cur, "a")
         received = {name: sum(v for d, _, _, v in dealings(cur, name) if d == "received") for name in ("a", "b")}
         assert received == {"a": 100 + 70, "b": 100 + 110}
-        # Of what they paid together each paid half: 25 to somebody, and to the other half of what it got.
-        assert ("sent", "direct", "mixer", 45) in dealings(cur, "a")
-        assert ("sent", "direct", "kraken", 30) in dealings(cur, "b")
+        # They paid together: a has 40 less, which went to somebody (50) and to b (90); b has 10 less.
+        assert ("sent", "direct", "mixer", round(40 * 90 / 140)) in dealings(cur, "a")
+        assert ("sent", "direct", "kraken", round(10 * 60 / 110)) in dealings(cur, "b")
 
 
 def test_two_voices_make_nobody_apart(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ from heuristics.exposure.codes import Source
 from heuristics.exposure.coins import Coins, coins_of
 from heuristics.exposure.passes.run import Cut
 from heuristics.exposure.wheel import AFTER, INDIRECT, PASSES, SENT, UNSOLICITED
-from heuristics.rules import POOLS_FUNDS, PSBT_SWAP
+from heuristics.generation import Choice
+from heuristics.rules import POOLS_FUNDS, RULES, SHOWS_WHO_PAYS
 from store.reader import Cursor, Listing
-from tests import naive_provenance
+from tests import naive_multiparty, naive_provenance
 from tests.lakes import (
     SECRET,
     SPACING,
@@ -112,10 +113,9 @@ def claimed(rnd: random.Random) -> Claims:
 
 @dataclass
 class Twin:
-    """A world's clusters, histories and flows, as dictionaries have them; `vetoes` are taken from the index."""
+    """A world's clusters, histories and flows, as dictionaries have them."""
 
     world: World
-    vetoes: dict[int, int]
     graph: "nx.Graph[int]" = field(default_factory=nx.Graph)
     first: dict[int, int] = field(default_factory=dict)
     history: dict[tuple[int, int], Sums] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -124,6 +124,10 @@ class Twin:
 
     def __post_init__(self) -> None:
         """Tell it from the beginning."""
+        self.verdicts = naive_multiparty.Chain(self.world).verdicts()
+        self.vetoes = {v.tx_id for v in self.verdicts}
+        shown = {rule.id for rule in SHOWS_WHO_PAYS}
+        self.mixes = {v.tx_id: v.confidence for v in self.verdicts if v.rule not in shown}
         self.txs = [tx for block in self.world.blocks for tx in block]
         self.here = set(map(id, self.txs))
         for tx in self.txs:
@@ -187,7 +191,7 @@ class Twin:
             payers[-3] = max(sum(out.value for out in tx.outs) - payers.total(), 0)
         if not tx.ins:
             payers[-1] = 1
-        if self.vetoes.get(tx.id, 0) >= 60:
+        if self.mixes.get(tx.id, 0) >= POOLS_FUNDS:
             some = {(who, -2): value for who, value in payers.items() if who >= 0}
             some |= {(-2, who): value for who, value in paid.items()}
         else:
@@ -358,8 +362,7 @@ def plain_txs(twin: Twin, whose: dict[int, int]) -> list[naive_provenance.Tx]:
                 naive_provenance.Out(out.value, whose[out.to.id] if out.to else None, spender.get((t, v)))
                 for v, out in enumerate(tx.outs)
             ],
-            twin.vetoes.get(tx.id, 0) >= POOLS_FUNDS,
-            twin.vetoes.get(tx.id, PSBT_SWAP.confidence) != PSBT_SWAP.confidence,  # a swap hides nothing
+            twin.mixes.get(tx.id, 0) >= POOLS_FUNDS,
         )
         for t, tx in enumerate(twin.txs)
     ]
@@ -403,6 +406,10 @@ def _flags(e: exposures.Exposure) -> int:
     return sent | indirect | AFTER * e.after_designation | UNSOLICITED * e.unsolicited | PASSES * e.passes_through
 
 
+# The rules beyond ownership have twins of their own.
+OWNERSHIP = Choice(without=tuple(rule.name for rule in RULES if rule.tier in {"T1", "T2"}))
+
+
 @pytest.mark.parametrize("busy", [1000, 0])
 @pytest.mark.parametrize("seed", range(12))
 def test_index_agrees_with_dictionaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, busy: int) -> None:
@@ -413,9 +420,10 @@ def test_index_agrees_with_dictionaries(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(exposures, "CUT_AT", uncut)
     rnd = random.Random(seed)  # noqa: S311 -- repeatable on purpose
     world, claims = told(rnd), claimed(rnd)
-    with indexed(world, tmp_path, claims) as reader:
+    with indexed(world, tmp_path, claims, OWNERSHIP) as reader:
         cur = reader.cursor()
-        twin = Twin(world, dict(cur.rows("SELECT tx_id, confidence FROM coinjoin")))
+        twin = Twin(world)
+        assert cur.rows("SELECT * FROM coinjoin ORDER BY tx_id") == [tuple(v) for v in twin.verdicts]
         number = dict(cur.rows("SELECT address_id, number FROM address"))
         roots = dict(cur.rows("SELECT address_id, coalesce(cluster, number) FROM address"))
         assert roots == {who: number[root] for who, root in twin.cluster.items()}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from chains.ids import tx_key
 from heuristics import lookup
 from heuristics.clusters.evidence import cluster_of
+from heuristics.rules.multiparty import PSBT_SWAP
 from heuristics.transaction import transaction
 from store.errors import DamagedError
 from store.lake import Lake
@@ -113,7 +114,7 @@ def test_transaction_details(tmp_path: Path) -> None:
     assert [(o.value, o.payload) for o in found.outputs] == [(25, named("c").payload), (0, None)]
     assert (found.fee, found.height, found.position, found.is_coinbase) == (5, 2, 0, False)
     assert found.multi_party is not None
-    assert (found.multi_party.rule, found.multi_party.confidence) == ("psbt_swap@1", 55)
+    assert (found.multi_party.rule, found.multi_party.confidence) == (PSBT_SWAP.label, 55)
     assert coinbase.is_coinbase
     assert coinbase.multi_party is None
 

@@ -8,7 +8,7 @@ import pytest
 from heuristics.clusters.evidence import cluster_of
 from heuristics.exposure import vectors
 from heuristics.exposure.exposures import of_wallet
-from heuristics.generation import build
+from heuristics.generation import Choice, build
 from store.index import Index
 from store.lake import Lake
 from tests.lakes import Claims, World, named, pay
@@ -67,10 +67,11 @@ def test_labels_answer_before_exposure_follows(tmp_path: Path, lake: Lake, monke
     assert seen.found == [("2", "1", "new", [("received", "old")])]
     assert ask(index) == ("2", "2", "new", [("received", "new")])
     every = index.generations()
-    assert [(g.label_version, g.exposure_labels) for g in every] == [("1", "1"), ("2", "1"), ("2", "2")]
-    assert (every[0], every[2]) == (first, second)
-    assert every[1].files[:3] == second.files[:3]
-    assert every[1].files[3] == first.files[3]
+    assert [(g.label_version, g.exposure_labels) for g in every] == [("1", "1"), ("2", "1"), ("2", "1"), ("2", "2")]
+    assert (every[0], every[3]) == (first, second)
+    # Tags over what the rules concluded before, then the rules, each with the exposure of before.
+    assert [one.files[2] == second.files[2] for one in every[1:3]] == [False, True]
+    assert all(one.files[:2] == second.files[:2] and one.files[3] == first.files[3] for one in every[1:3])
     with index.open(first) as reader:
         assert reader.cursor().arrays["exposure"].facts["labels"] == "1"
 
@@ -138,7 +139,7 @@ def test_beside_the_live_one(tmp_path: Path, lake: Lake) -> None:
     """A generation that is built beside the live one changes nothing of what answers."""
     index = Index(tmp_path)
     build(lake, labelled("2", "two"), index)
-    aside = build(lake, labelled("1", "one"), index, live=False)
+    aside = build(lake, labelled("1", "one"), index, Choice(live=False))
     assert ask(index) == ("2", "2", "two", [("received", "two")])
     assert [g.id for g in index.generations() if "~" in g.id] == []
     with index.open(aside) as reader:

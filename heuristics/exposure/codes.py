@@ -47,18 +47,20 @@ _CONCLUSIONS: Final = """
 SELECT cluster, entity_id, category, list_id, listed_from, listed_to, confidence, conflict
 FROM attribution WHERE rank = 0 ORDER BY cluster
 """
-# What an address is called itself, with one voice, where its cluster is called otherwise and no more surely, or is
+# What an address is called itself, with one voice, where its wallet is called otherwise and no more surely, or is
 # not called anything because no tag of it may speak for others.
 _APART: Final = """
 WITH own AS (
     SELECT number, cluster, entity_id, category, list_id, listed_from, listed_to, confidence,
            CASE WHEN list_id IS NULL THEN 2 WHEN listed_to IS NULL THEN 0 ELSE 1 END AS standing
-    FROM tag WHERE number IS NOT NULL AND entity_id IS NOT NULL AND (confidence >= $sure OR list_id IS NOT NULL)
+    FROM tag
+    WHERE stands AND number IS NOT NULL AND entity_id IS NOT NULL AND (confidence >= $sure OR list_id IS NOT NULL)
     QUALIFY min(entity_id) OVER (PARTITION BY number) = max(entity_id) OVER (PARTITION BY number)
         AND row_number() OVER (PARTITION BY number ORDER BY standing, confidence DESC, tag_id) = 1
 )
 SELECT own.number, own.entity_id, own.category, own.list_id, own.listed_from, own.listed_to, own.confidence, FALSE
-FROM own LEFT JOIN attribution a ON a.cluster = own.cluster AND a.rank = 0
+FROM own LEFT JOIN wallet w USING (cluster) LEFT JOIN attribution a ON a.cluster = coalesce(w.wallet, own.cluster)
+ AND a.rank = 0
 WHERE a.cluster IS NULL
    OR (a.entity_id IS DISTINCT FROM own.entity_id OR a.conflict)
   AND (standing, 100 - own.confidence)
@@ -89,12 +91,12 @@ class Source:
 class Conclusions:
     """Who is known, by owner: `named` has a code wherever there is a conclusion, `absorbs` where trails stop.
 
-    An owner is a cluster, or an address that is surely somebody else's than its cluster. `own` has one owner for
+    An owner is a wallet, or an address that is surely somebody else's than its wallet. `own` has one owner for
     all owners of an entity: what goes between them is no dealing.
     """
 
     owner: Ints
-    """By number of an address: its cluster, or an owner of its own, numbered after the last address."""
+    """By number of an address: its wallet, or an owner of its own, numbered after the last address."""
     named: Ints
     absorbs: Ints
     own: Ints
@@ -121,27 +123,27 @@ def ends_and_categories() -> list[Source]:
     return [Source(None, name, None, 0) for name in _NAMES]
 
 
-def conclusions(con: duckdb.DuckDBPyConnection, cluster: Ints, before: Sequence[Source] = ()) -> Conclusions:
-    """Number what is concluded of the clusters of a labels file.
+def conclusions(con: duckdb.DuckDBPyConnection, wallet: Ints, before: Sequence[Source] = ()) -> Conclusions:
+    """Number what is concluded of the wallets of a labels file.
 
     Parameters
     ----------
     con
         Where the tables of the labels file are.
-    cluster
+    wallet
         Of each address, by number.
     before
         The sources of an earlier label version, whose codes are kept.
     """
-    clustered = np.bincount(cluster, minlength=len(cluster)) > 1
-    apart = [row for row in con.execute(_APART, {"sure": SURE_ENOUGH}).fetchall() if clustered[cluster[row[0]]]]
-    owner = cluster.copy()
-    owner[[row[0] for row in apart]] = len(cluster) + np.arange(len(apart))
-    n = len(cluster) + len(apart)
+    several = np.bincount(wallet, minlength=len(wallet)) > 1
+    apart = [row for row in con.execute(_APART, {"sure": SURE_ENOUGH}).fetchall() if several[wallet[row[0]]]]
+    owner = wallet.copy()
+    owner[[row[0] for row in apart]] = len(wallet) + np.arange(len(apart))
+    n = len(wallet) + len(apart)
     found = _Numbered(n, list(before) or ends_and_categories())
     for row in con.execute(_CONCLUSIONS).fetchall():
         found.conclude(row[0], row[1:])
-    for at, row in enumerate(apart, len(cluster)):
+    for at, row in enumerate(apart, len(wallet)):
         found.conclude(at, row[1:])
     told = [replace(one, confidence=found.best.get(i, 0)) for i, one in enumerate(found.sources)]
     listed = {
