@@ -15,7 +15,7 @@ import numpy as np
 from bench.measure import Measure
 from chains.kernels import kernel
 from heuristics.exposure.destinations import Destinations
-from heuristics.exposure.passes.parts import COINJOIN, MINED, N_ENDS, ROW, Part, Parties
+from heuristics.exposure.passes.parts import COINJOIN, MINED, N_ENDS, Part, Parties, stored_kind
 from heuristics.exposure.provenance import Provenance
 from worlds.fast.draws import below, generator, share
 from worlds.fast.rates import SHAPE_LIMITS, SHAPE_STEPS
@@ -125,7 +125,8 @@ def once(name: str, parts: list[Part], parties: Parties) -> tuple[float, Provena
 
 def stored(rows: int, n_tx: int) -> float:
     """Bytes per transaction of what is kept of one pass: its rows as arrays, and where each transaction's begin."""
-    return (rows * ROW.itemsize + (n_tx + 1) * np.dtype(np.int64).itemsize) / n_tx
+    size = stored_kind(CATEGORIES + SERVICES).itemsize
+    return (rows * size + (n_tx + 1) * np.dtype(np.int64).itemsize) / n_tx
 
 
 def measure(name: str, n_tx: int, regime: str) -> Iterator[Measure]:

@@ -41,35 +41,35 @@ def received(txs: Sequence[Tx], known: Known) -> Iterator[Trail]:
     """Every path back from what others pay to the wallet."""
     for t, tx in enumerate(txs):
         got = sum(o.value for o in tx.outs if o.owner in known.wallet)
-        net = Fraction(got)
-        if any(i.owner in known.wallet for i in tx.ins):
-            if not tx.coinjoin:
-                continue
-            net -= _due(tx, known)
+        net = _more(tx, known) if any(i.owner in known.wallet for i in tx.ins) else got
         for vout, o in enumerate(tx.outs):
             if o.owner in known.wallet and o.value and net > 0:
                 spot = Spot(((t, vout, None, None),), net * Fraction(o.value, got), 0, o.value)
                 yield from _back(txs, known, t, spot)
+                worth = tx.worth - _put(tx, known)
                 for vin, i in enumerate(tx.ins if tx.born is None else ()):
-                    if i.owner in known.passing and i.value:
-                        after = _into(tx, spot, vin, i.value)._replace(value=spot.value * Fraction(i.value, tx.worth))
+                    if i.owner in known.passing and i.owner not in known.wallet and i.value:
+                        after = _into(tx, spot, vin, i.value)._replace(value=spot.value * Fraction(i.value, worth))
                         coins = (*spot.coins, (i.tx, i.vout, t, vin))
                         yield Trail(known.passing[i.owner], after.value, coins, t, after.last - after.first)
 
 
-def _due(tx: Tx, known: Known) -> int:
-    """What the wallet puts into a transaction, less its part of the fee, in whole satoshi."""
-    put = sum(i.value or 0 for i in tx.ins if i.owner in known.wallet)
-    return put * tx.paid // max(tx.worth, 1)
+def _put(tx: Tx, known: Known) -> int:
+    """What the wallet puts into a transaction."""
+    return sum(i.value or 0 for i in tx.ins if i.owner in known.wallet)
 
 
-def _parted(tx: Tx, known: Known) -> Fraction:
-    """The part of outputs to others that the wallet pays: as much as of all inputs; of what several sign, its loss."""
-    part = Fraction(sum(i.value or 0 for i in tx.ins if i.owner in known.wallet), max(tx.worth, 1))
-    others = sum(o.value for o in tx.outs if o.owner not in known.wallet)
-    if not tx.shared or not others:
-        return part
-    return min(part, Fraction(max(_due(tx, known) - tx.paid + others, 0), others))
+def _reckoned(tx: Tx, put: int) -> int:
+    return tx.worth if put + tx.gap == tx.worth and not tx.coinjoin else put
+
+
+def _more(tx: Tx, known: Known) -> int:
+    """What the wallet has more afterwards than its inputs are worth less their part of the fee, in whole satoshi.
+
+    What is of unknown value is its own where nobody else put anything in, but into no CoinJoin.
+    """
+    put = _reckoned(tx, _put(tx, known))
+    return sum(o.value for o in tx.outs if o.owner in known.wallet) - put * tx.paid // max(tx.worth, 1)
 
 
 def _runs(tx: Tx) -> list[int]:
@@ -91,17 +91,20 @@ def _into(tx: Tx, spot: Spot, vin: int, value: int) -> Spot:
 
 def _back(txs: Sequence[Tx], known: Known, t: int, spot: Spot) -> Iterator[Trail]:
     tx = txs[t]
-    if tx.born is not None or not tx.worth:
+    # The wallet's own inputs of the transaction that pays it are no dealing.
+    own = known.wallet if len(spot.coins) == 1 else ()
+    worth = tx.worth - (_put(tx, known) if own else 0)
+    if tx.born is not None or not worth:
         code = tx.born if tx.born is not None else UNRESOLVED
         yield Trail(code, spot.value, spot.coins, t, spot.last - spot.first)
         return
     stands = next((vin for vin, i in enumerate(tx.ins) if i.value is None), -1)
     for vin, i in enumerate(tx.ins):
         value = tx.gap if vin == stands else i.value or 0
-        if not value:
+        if not value or (i.owner in own and vin != stands):
             continue
         after = _into(tx, spot, vin, value)._replace(
-            value=spot.value * Fraction(value, tx.worth), coins=(*spot.coins, (i.tx, i.vout, t, vin))
+            value=spot.value * Fraction(value, worth), coins=(*spot.coins, (i.tx, i.vout, t, vin))
         )
         if vin != stands and i.owner not in known.code and i.tx is not None:
             yield from _back(txs, known, i.tx, after)
@@ -113,16 +116,19 @@ def _back(txs: Sequence[Tx], known: Known, t: int, spot: Spot) -> Iterator[Trail
 def sent(txs: Sequence[Tx], known: Known) -> Iterator[Trail]:
     """Every path on from what the wallet pays to others."""
     for t, tx in enumerate(txs):
-        put = sum(i.value or 0 for i in tx.ins if i.owner in known.wallet)
-        if tx.coinjoin:
-            net = _due(tx, known) - sum(o.value for o in tx.outs if o.owner in known.wallet)
-            for vin, i in enumerate(tx.ins):
-                if i.owner in known.wallet and i.value and net > 0:
-                    coins = ((i.tx, i.vout, t, vin),)
-                    yield Trail(COINJOIN, net * Fraction(i.value, put), coins, t, i.value)
+        put = _put(tx, known)
+        less = -_more(tx, known)
+        if not put or less <= 0:
             continue
+        if tx.coinjoin:
+            for vin, i in enumerate(tx.ins):
+                if i.owner in known.wallet and i.value:
+                    coins = ((i.tx, i.vout, t, vin),)
+                    yield Trail(COINJOIN, less * Fraction(i.value, put), coins, t, i.value)
+            continue
+        others = sum(o.value for o in tx.outs if o.owner not in known.wallet)
         for vout, o in enumerate(tx.outs):
-            value = o.value * _parted(tx, known)
+            value = Fraction(o.value * less, others) * Fraction(put, _reckoned(tx, put))
             if value and o.owner not in known.wallet:
                 spot = Spot((_coin(txs, t, vout),), value, 0, o.value)
                 yield from _along(txs, known, (t, o), spot)

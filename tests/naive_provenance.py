@@ -37,12 +37,11 @@ class Out:
 
 @dataclass
 class Tx:
-    """A transaction without inputs is a coinbase; several parties sign a shared one."""
+    """A transaction without inputs is a coinbase."""
 
     ins: list[In]
     outs: list[Out]
     coinjoin: bool = False
-    shared: bool = False
 
     @property
     def born(self) -> int | None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from heuristics.exposure.passes.parts import COINJOIN, CUT, HELD, UNRESOLVED
 from heuristics.exposure.wheel import AFTER, DUST, INDIRECT, PASSES, SENT, UNSOLICITED, UNTOUCHED
-from tests.naive_provenance import In, Tx, Vector, further, only
+from tests.naive_provenance import In, Out, Tx, Vector, further, only
 
 Key = tuple[int, int]  # code and flags
 
@@ -54,12 +54,14 @@ def due(tx: Tx, put: Fraction) -> Fraction:
     return Fraction(put * tx.paid // tx.worth if put else 0)
 
 
-def parted(tx: Tx, put: Fraction, got: Fraction, others: int) -> Fraction:
-    """The part of outputs to others that is paid: as much as of all inputs; of what several sign, what is missing."""
-    part = put / tx.worth if put else Fraction(0)
-    if tx.shared and others:
-        part = min(part, max(due(tx, put) - got, Fraction(0)) / others)
-    return part
+def more(tx: Tx, put: Fraction, got: Fraction) -> Fraction:
+    """What a payer has more afterwards; what is of unknown value is his where nobody else put anything in."""
+    return got - due(tx, reckoned(tx, put))
+
+
+def reckoned(tx: Tx, put: Fraction) -> Fraction:
+    """What a payer is held to put in."""
+    return Fraction(tx.worth) if put + tx.gap == tx.worth else put
 
 
 class Wheel:
@@ -78,41 +80,54 @@ class Wheel:
 
     def look(self, t: int, wallet: int, number: int) -> None:
         """Add one transaction."""
-        tx, at = self.at.txs[t], self.at
-        paying = [i for i in tx.ins if at.wallet(i.owner) == wallet]
-        mine = [i for i in paying if number in (-1, number_of(i.tx, i.vout, i.owner or 0))]
-        outs = [
-            o
-            for vout, o in enumerate(tx.outs)
-            if at.wallet(o.owner) == wallet and number in (-1, number_of(t, vout, o.owner or 0))
-        ]
-        put, got = Fraction(sum(i.value or 0 for i in mine)), Fraction(sum(o.value for o in outs))
+        tx = self.at.txs[t]
+        (put, got), (all_put, all_got) = self.moved(t, wallet, number), self.moved(t, wallet, -1)
         if tx.born == COINJOIN:
             got -= due(tx, put)
-            put = -got
-            self.add(t, (COINJOIN, SENT), put, (1, Fraction(1)))
-        dust = got <= DUST or (got <= UNTOUCHED and all(o.spent_by is None for o in outs))
-        if tx.born == COINJOIN or not paying:
-            self.received(t, got, UNSOLICITED if dust else 0)
-        else:
-            part = parted(
-                tx, put, got, sum(o.value for o in tx.outs if o.owner is None or at.wallet(o.owner) != wallet)
-            )
-            for o in tx.outs:
-                if at.wallet(o.owner) != wallet or o.owner is None:
-                    self.gone(t, o.owner, o.spent_by, o.value * part)
+            self.add(t, (COINJOIN, SENT), -got, (1, Fraction(1)))
+        elif any(self.at.wallet(i.owner) == wallet for i in tx.ins):
+            gain = more(tx, all_put, all_got)
+            if gain > 0:
+                self.received(t, gain * got / all_got, 0, wallet)
+            elif put and tx.paid > all_got:
+                part = -gain / (tx.paid - all_got) * put / reckoned(tx, all_put)
+                for o in tx.outs:
+                    if self.at.wallet(o.owner) != wallet or o.owner is None:
+                        self.gone(t, o.owner, o.spent_by, o.value * part)
+            return
+        mine = [o for o in tx.outs if self.at.wallet(o.owner) == wallet]
+        dust = got <= DUST or (got <= UNTOUCHED and all(o.spent_by is None for o in mine if self.is_of(t, o, number)))
+        self.received(t, got, UNSOLICITED if dust else 0, None)
 
-    def received(self, t: int, got: Fraction, flags: int) -> None:
-        """Add what others pay."""
+    def moved(self, t: int, wallet: int, number: int) -> tuple[Fraction, Fraction]:
+        """What a wallet, or one address of it, puts in and gets."""
+        tx, at = self.at.txs[t], self.at
+        put = sum(
+            i.value or 0
+            for i in tx.ins
+            if at.wallet(i.owner) == wallet and number in (-1, number_of(i.tx, i.vout, i.owner or 0))
+        )
+        got = sum(o.value for o in tx.outs if at.wallet(o.owner) == wallet and self.is_of(t, o, number))
+        return Fraction(put), Fraction(got)
+
+    def is_of(self, t: int, o: Out, number: int) -> bool:
+        """Whether an output is to an address; -1 is any."""
+        vout = next(vout for vout, one in enumerate(self.at.txs[t].outs) if one is o)
+        return number in (-1, number_of(t, vout, o.owner or 0))
+
+    def received(self, t: int, got: Fraction, flags: int, payer: int | None) -> None:
+        """Add what others than the payer pay."""
         tx = self.at.txs[t]
+        others = [i for i in tx.ins if i.owner is None or payer is None or self.at.wallet(i.owner) != payer]
+        worth = sum(i.value or 0 for i in others) + tx.gap
         if tx.born is not None:
             self.add(t, (tx.born, flags), got, (1, Fraction(1)))
-        elif not tx.worth:
+        elif not worth:
             self.add(t, (UNRESOLVED, flags), got, (1, Fraction(1)))
         else:
-            self.add(t, (UNRESOLVED, flags), got * tx.gap / tx.worth, (1, Fraction(1)))
-            for i in tx.ins:
-                self.share(t, i, got * (i.value or 0) / tx.worth, flags)
+            self.add(t, (UNRESOLVED, flags), got * tx.gap / worth, (1, Fraction(1)))
+            for i in others:
+                self.share(t, i, got * (i.value or 0) / worth, flags)
 
     def share(self, t: int, i: In, value: Fraction, flags: int) -> None:
         """Add one input's share."""

@@ -44,10 +44,9 @@ def coins(txs: Sequence[Tx], cut: Cut = UNCUT) -> Coins:
     """The coins of a drawn history, as a generation has them; every owner has two addresses."""
     whole, n = part(txs), len(txs)
     sources, ends = (kind(PARTIES, n, cut).run(whole) for kind in (Provenance, Destinations))
-    pooled = np.array([2 if tx.coinjoin else tx.shared for tx in txs], np.uint8)
     never, none = np.zeros(N_CODES + 1, np.int64), np.zeros(0, np.int64)
     dates = never, none, none, np.full(1, np.nan)
-    around = Surroundings(whole, pooled, sources, ends, PARTIES.code, NAMED, OWN, np.array([0, n]), *dates)
+    around = Surroundings(whole, sources, ends, PARTIES.code, NAMED, OWN, np.array([0, n]), *dates)
     columns: Arrays = whole._asdict() | {"own": OWN}  # type: ignore[assignment]  # as in a generation's folders
     few = np.zeros(0, np.int32)
     touched = touches(columns, columns)
@@ -260,13 +259,29 @@ def test_what_came_back_of_what_several_signed_is_not_followed() -> None:
     """Who got all of his back has paid nobody: no path leads on from there; who has less has paid that."""
     txs = [
         Tx([], [Out(300, 10, 1), Out(300, 6, 1)]),
-        Tx([In(0, 0, 300, 10), In(0, 1, 300, 6)], [Out(300, 10), Out(200, 6), Out(100, 0)], shared=True),
+        Tx([In(0, 0, 300, 10), In(0, 1, 300, 6)], [Out(300, 10), Out(200, 6), Out(100, 0)]),
     ]
     of = coins(txs)
     assert not paths(of, 10, marked({CODE[0]}), "sent").paths
     assert [path.value for path in paths(of, 6, marked({CODE[0]}), "sent").paths] == [25.0]
-    txs[1].shared = False
-    assert [path.value for path in paths(coins(txs), 10, marked({CODE[0]}), "sent").paths] == [50.0]
+
+
+def test_who_gets_more_than_he_put_in_got_it_from_the_others() -> None:
+    """A path leads from what a signer has more to what the others put in, and not to his own inputs."""
+    txs = [
+        Tx([], [Out(100, 10, 1), Out(100, 0, 1), Out(300, 6, 1)]),
+        Tx(
+            [In(0, 0, 100, 10), In(0, 1, 100, 0), In(0, 2, 300, 6)],
+            [Out(300, 10), Out(200, 6)],
+        ),
+    ]
+    of = coins(txs)
+    # 200 more: a quarter of what others put in is owner 0's, three quarters are of a coin that was mined.
+    found = paths(of, 10, marked({CODE[0]}), "received").paths
+    assert [(path.value, [step.owner for step in path.steps]) for path in found] == [(50.0, [10, 0])]
+    found = paths(of, 10, marked({MINED}), "received").paths
+    assert [(path.value, [step.owner for step in path.steps]) for path in found] == [(150.0, [10, 6]), (100.0, [10])]
+    assert not paths(of, 6, marked({MINED}), "received").paths[1:]
 
 
 def test_a_fee_is_the_end_of_what_is_left() -> None:

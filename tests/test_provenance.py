@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heuristics.exposure.destinations import Destinations
-from heuristics.exposure.passes.parts import COINJOIN, CUT, MINED, ROW, UNRESOLVED, Part, Parties
+from heuristics.exposure.passes.parts import COINJOIN, CUT, MINED, UNRESOLVED, Part, Parties, stored_kind
 from heuristics.exposure.passes.run import Cut
 from heuristics.exposure.provenance import Provenance
 from store.errors import DamagedError
@@ -235,7 +235,20 @@ def test_hops_end_at_what_two_bytes_hold() -> None:
     txs[-1].outs[0].spent_by = None
     told = sources(txs)
     assert told[-1][MINED][1:] == (n, 65_535)
-    assert ROW.itemsize == 12
+
+
+def test_codes_take_as_many_bytes_as_they_need() -> None:
+    """A row has ten bytes up to 65,536 codes and twelve beyond; either way it says the same."""
+    txs = [Tx([], [Out(40, 5, 1)]), Tx([In(0, 0, 40, 5), In(None, 0, 60, 0)], [Out(100, 6)])]
+    category = np.array(CATEGORY, np.int32)
+    found = []
+    for n, size in ((65_536, 10), (65_537, 12)):
+        more = Parties(PARTIES.code, np.append(category, np.full(n - len(category), 6, np.int32)), N_CATEGORIES)
+        rows = Provenance(more, len(txs)).run(part(txs)).rows
+        assert rows.dtype == stored_kind(n)
+        assert rows.dtype.itemsize == size
+        found.append(rows.tolist())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

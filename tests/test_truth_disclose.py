@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published(folder: Path) -> dict[str, Published]:
     """Read a folder of labels as `tadoru labels add` does, by the names of its files and folders."""
     places = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".yaml"]
-    lists, problems = gather(places)
+    lists, problems, _ = gather(places)
     assert not problems
     return {one.path.parent.name if one.members else one.path.name: read(one, "regtest") for one in lists}
 

@@ -66,19 +66,35 @@ def goals(txs: list[Tx], n: int, vout: int) -> dict[Where, float]:
     )
 
 
+def gain(tx: Tx, wallet: str) -> int:
+    """What a signer has more afterwards than its inputs, these less their share of the fee."""
+    worth = sum(coin.out.value for coin in tx.ins)
+    put = sum(coin.out.value for coin in tx.ins if coin.out.wallet == wallet)
+    got = sum(out.value for out in tx.outs if out.wallet == wallet)
+    return got - put * sum(out.value for out in tx.outs) // max(worth, 1)
+
+
 def received(txs: list[Tx], wallet: str) -> dict[Where, float]:
-    paid = [(n, out) for n, tx in enumerate(txs) for out in tx.outs if out.wallet == wallet]
-    others = [(n, out) for n, out in paid if wallet not in {coin.out.wallet for coin in txs[n].ins}]
-    return mixed([(out.value, sources(txs, n)) for n, out in others])
+    parts: list[tuple[float, dict[Where, float]]] = []
+    for n, tx in enumerate(txs):
+        signed = wallet in {coin.out.wallet for coin in tx.ins}
+        got = sum(out.value for out in tx.outs if out.wallet == wallet)
+        if not signed:
+            parts.append((got, sources(txs, n)))
+        elif tx.kind not in COINJOIN_KINDS and gain(tx, wallet) > 0:
+            others = [coin for coin in tx.ins if coin.out.wallet != wallet]
+            joint = [*txs, Tx("pay", others, tx.outs)]
+            parts.append((gain(tx, wallet), sources(joint, len(txs))))
+    return mixed(parts)
 
 
 def sent(txs: list[Tx], wallet: str) -> dict[Where, float]:
-    parts = []
+    parts: list[tuple[float, dict[Where, float]]] = []
     for n, tx in enumerate(txs):
-        mine = sum(coin.out.value for coin in tx.ins if coin.out.wallet == wallet)
-        if mine and tx.kind not in COINJOIN_KINDS:
-            share = mine / sum(coin.out.value for coin in tx.ins)
+        signed = wallet in {coin.out.wallet for coin in tx.ins}
+        if signed and tx.kind not in COINJOIN_KINDS and gain(tx, wallet) < 0:
             to_others = [i for i, out in enumerate(tx.outs) if out.wallet != wallet]
+            share = -gain(tx, wallet) / sum(tx.outs[i].value for i in to_others)
             parts += [(tx.outs[i].value * share, goals(txs, n, i)) for i in to_others]
     return mixed(parts)
 
@@ -202,19 +218,30 @@ def test_two_sources_mix_in_proportion(tmp_path: Path) -> None:
     assert ("carol-1", "received") in rows  # the coinbase: it signed the CoinJoin, which is its own
 
 
-def test_who_signs_together_pays_by_what_it_brought(tmp_path: Path) -> None:
-    """In a swap of two owners each sends its part of what leaves it; what it takes itself is not received."""
+def test_of_what_several_sign_the_difference_counts(tmp_path: Path) -> None:
+    """In a swap of two owners one sends what it has less, to all others' outputs; the other received what it has more.
+
+    It received that from the others' coins, which nobody knows here.
+    """
     story = Story()
     coins = [Spent(None, 0, story.out("alice-1", BTC)), Spent(None, 1, story.out("bob-1", 3 * BTC))]
     story.tx("swap", coins, [story.out("alice-1", 2 * BTC), story.out("bob-1", BTC), story.out("hinode-1", BTC)])
     truth = story.write(tmp_path)
     rows = {(row[0], row[2], row[5]): row[6] for row in by_convention(truth, PEOPLE)}
     assert rows == {
-        ("alice-1", "sent", "unspent"): BTC // 4,
-        ("alice-1", "sent", "exchange"): BTC // 4,
-        ("bob-1", "sent", "unspent"): 3 * BTC // 2,
-        ("bob-1", "sent", "exchange"): 3 * BTC // 4,
+        ("alice-1", "received", "unattributed"): BTC,
+        ("bob-1", "sent", "unspent"): round(4 * BTC / 3),
+        ("bob-1", "sent", "exchange"): round(2 * BTC / 3),
     }
+
+
+def test_what_a_signer_gains_is_of_the_others_inputs(tmp_path: Path) -> None:
+    """A seller's own trifle is no source of what the listed party paid for it."""
+    story = Story()
+    coins = [Spent(None, 0, story.out("alice-1", 600)), Spent(None, 1, story.out("taiga-1", BTC))]
+    story.tx("swap", coins, [story.out("alice-1", BTC), story.out("taiga-1", 600)])
+    shares = matrix(story.write(tmp_path))
+    assert shares == {("alice-1", "received"): {("taiga", "sanctioned_entity"): 1.0}}
 
 
 def test_a_custodians_deposit_address_is_its_customers(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def ground(folder: Path, txs: list[PlainTx], times: list[int] | None = None, **m
     folder.mkdir()
     save(
         folder, **columns, **numbers, block_start=np.arange(len(txs) + 1), cluster=np.arange(OWNERS, dtype=np.int32),
-        pooled=np.array([2 if tx.coinjoin else tx.shared for tx in txs], np.uint8), first_height=np.array([0]),
+        pooled=np.array([2 * tx.coinjoin for tx in txs], np.uint8), first_height=np.array([0]),
     )  # fmt: skip
     codes = np.array([CODES.get(owner, -1) for owner in range(OWNERS)], np.int32)
     # Owner 5 is known, but trails go on; 6 and 7 are one wallet.

@@ -18,7 +18,7 @@ from heuristics.exposure.provenance import Provenance
 from heuristics.exposure.wheel import AFTER, INDIRECT, PASSES, SENT, UNSOLICITED, Asked, Surroundings, wheel
 from tests.histories import CATEGORY, CODE, N_CATEGORIES, OWNERS, history, part
 from tests.naive_provenance import In, Out, Tx, destinations, provenance
-from tests.naive_wheel import Key, Line, Setting, Wheel, due, number_of
+from tests.naive_wheel import Key, Line, Setting, Wheel, due, more, number_of, reckoned
 
 UNCUT = Cut(drop=0.0, top=1000, exact=True)
 SEEDS = st.integers(0, 2**32)
@@ -35,7 +35,7 @@ def small(txs: list[Tx], coin: int) -> list[Tx]:
         scale = Fraction(sum(i.value or 0 for i in ins), tx.worth or 1) if ins and whole else Fraction(coin, 1 << 40)
         values.append([int(o.value * scale) for o in tx.outs])
         outs = [replace(o, value=value) for o, value in zip(tx.outs, values[-1], strict=True)]
-        found.append(Tx(ins, outs, tx.coinjoin, tx.shared))
+        found.append(Tx(ins, outs, tx.coinjoin))
     return found
 
 
@@ -100,7 +100,6 @@ def told(at: Setting, cut: Cut = UNCUT) -> Told:
     listed_start, since, until = listings(at.listed, len(CATEGORY))
     around = Surroundings(
         whole,
-        np.array([2 if tx.coinjoin else tx.shared for tx in txs], np.uint8),
         Provenance(parties, n, cut).run(whole),
         Destinations(parties, n, cut).run(whole),
         code,
@@ -165,9 +164,9 @@ def test_one_address_of_a_wallet(seed: int, n: int, coin: int) -> None:
 
 @given(SEEDS, st.integers(1, 40))
 def test_addresses_add_up_to_their_wallet(seed: int, n: int) -> None:
-    """What a wallet's addresses received and sent in payments of one party sums to what the wallet did."""
+    """What a wallet's addresses received and sent in payments, by one or several, sums to what the wallet did."""
     at = drawn(seed, n, 1 << 40)
-    at = replace(at, txs=[replace(tx, coinjoin=False, shared=False) for tx in at.txs])
+    at = replace(at, txs=[replace(tx, coinjoin=False) for tx in at.txs])
     mine = told(at)
     for wallet in sorted(set(mine.own)):
         numbers = [2 * owner + k for owner in range(OWNERS) if mine.own[owner] == wallet for k in (0, 1)]
@@ -181,23 +180,19 @@ def summed(lines: dict[Key, Any], direction: int) -> float:
     return sum(float(row["value"]) for (_, flags), row in lines.items() if flags & (SENT | PASSES) == direction)
 
 
-def totals(at: Setting, wallet: int) -> tuple[Fraction, Fraction]:
+def totals(at: Setting, wallet: int | None) -> tuple[Fraction, Fraction]:
     """What others paid to a wallet, and what it paid to others."""
     received, sent = Fraction(0), Fraction(0)
     for tx in at.txs:
-        put = sum(i.value or 0 for i in tx.ins if at.wallet(i.owner) == wallet)
+        put = Fraction(sum(i.value or 0 for i in tx.ins if at.wallet(i.owner) == wallet))
         got = Fraction(sum(o.value for o in tx.outs if at.wallet(o.owner) == wallet))
-        pays = any(at.wallet(i.owner) == wallet for i in tx.ins)
-        share = Fraction(put, tx.worth) if put else Fraction(0)
-        if tx.born == COINJOIN:
-            received += max(got - due(tx, Fraction(put)), Fraction(0))
-            sent += max(due(tx, Fraction(put)) - got, Fraction(0))
-        elif pays and tx.shared:
-            sent += min(max(due(tx, Fraction(put)) - got, Fraction(0)), share * (tx.paid - got))
-        elif pays:
-            sent += share * (tx.paid - got)
-        else:
+        if not any(at.wallet(i.owner) == wallet for i in tx.ins):
             received += got
+            continue
+        gain = got - due(tx, put) if tx.born == COINJOIN else more(tx, put, got)
+        received += max(gain, Fraction(0))
+        known = put / reckoned(tx, put) if put and tx.born != COINJOIN else Fraction(1)
+        sent += max(-gain, Fraction(0)) * known if put else 0
     return received, sent
 
 
@@ -212,6 +207,24 @@ def test_lines_sum_to_everything(seed: int, n: int, coin: int) -> None:
             assert summed(stored.lines(wallet), direction) == pytest.approx(float(total), rel=1e-6)
 
 
+@given(SEEDS, st.integers(1, 60), st.sampled_from((1 << 40, 20_000)))
+def test_what_all_received_is_what_all_sent(seed: int, n: int, coin: int) -> None:
+    """Of every transaction that is no CoinJoin, what its payers have less is what everybody else has more."""
+    at = drawn(seed, n, coin)
+    everybody = {at.wallet(owner) for owner in range(OWNERS)}
+    for t, tx in enumerate(at.txs):
+        nobodys = any(i.owner is None or i.value is None for i in tx.ins)
+        if tx.born is not None or nobodys:
+            continue
+        burnt = sum(o.value for o in tx.outs if o.owner is None)
+        alone = replace(at, txs=[tx if place == t else Tx([], []) for place in range(n)])
+        received, sent = (sum(side) for side in zip(*(totals(alone, wallet) for wallet in everybody), strict=True))
+        assert abs(received + burnt - sent) <= len(tx.ins)
+        mine = [told(at).lines(wallet, places=np.array([t], np.int32)) for wallet in everybody if wallet is not None]
+        assert sum(summed(lines, SENT) for lines in mine) == pytest.approx(float(sent), rel=1e-9)
+        assert sum(summed(lines, 0) for lines in mine) == pytest.approx(float(received), rel=1e-9)
+
+
 @given(SEEDS, st.integers(1, 60))
 def test_what_one_says_it_sent_another_says_it_received(seed: int, n: int) -> None:
     """Between any two boundaries both wheels tell the same value, with nothing cut, where nobody pays jointly."""
@@ -222,7 +235,7 @@ def test_what_one_says_it_sent_another_says_it_received(seed: int, n: int) -> No
 def both_ways(at: Setting) -> float:
     """The largest difference between what a boundary sent to another and what that one received of it."""
     # One owner pays all of a transaction.
-    alone = [replace(tx, ins=[replace(i, owner=_payer(tx)) for i in tx.ins], shared=False) for tx in at.txs]
+    alone = [replace(tx, ins=[replace(i, owner=_payer(tx)) for i in tx.ins]) for tx in at.txs]
     for tx in alone:
         for i in tx.ins:
             if i.tx is not None:
@@ -315,15 +328,14 @@ def test_one_hop_is_direct() -> None:
     assert float(lines[9, INDIRECT]["far"]) == 3 * BIG
 
 
-def test_change_is_no_dealing_and_joint_payments_are_shared() -> None:
-    """Of every output to others a wallet pays its share of the inputs; what comes back to it is not received."""
+def test_change_is_no_dealing_and_of_joint_payments_the_difference_counts() -> None:
+    """Of what several pay each sent what he has less, to others' outputs by value; change is not received."""
     at = setting([
         Tx([], [Out(3 * BIG, 7), Out(BIG, 8)]),
         Tx([In(0, 0, 3 * BIG, 7), In(0, 1, BIG, 8)], [Out(2 * BIG, 0), Out(BIG, 7), Out(BIG, 9)]),
     ])  # fmt: skip
-    assert values(at, 7) == {(MINED, 0): 3 * BIG, (9, SENT): 1.5 * BIG, (HELD, SENT): 0.75 * BIG}
-    # Of owner 8's quarter one part goes to owner 7, who pays as well.
-    assert values(at, 8) == {(MINED, 0): BIG, (9, SENT): 0.5 * BIG, (HELD, SENT): 0.5 * BIG}
+    assert values(at, 7) == {(MINED, 0): 3 * BIG, (9, SENT): 2 * BIG * 2 / 3, (HELD, SENT): 2 * BIG / 3}
+    assert values(at, 8) == {(MINED, 0): BIG, (9, SENT): BIG / 2, (HELD, SENT): BIG / 2}
 
 
 def test_of_a_coinjoin_the_difference_counts() -> None:
@@ -341,13 +353,49 @@ def test_of_what_several_sign_what_is_missing_counts() -> None:
     """A payer who got all of his back has paid nobody; who has less afterwards has paid that, and no more."""
     at = setting([
         Tx([], [Out(3 * BIG, 7), Out(3 * BIG, 8)]),
-        Tx([In(0, 0, 3 * BIG, 7), In(0, 1, 3 * BIG, 8)], [Out(3 * BIG, 7), Out(2 * BIG, 8), Out(BIG, 0)], shared=True),
+        Tx([In(0, 0, 3 * BIG, 7), In(0, 1, 3 * BIG, 8)], [Out(3 * BIG, 7), Out(2 * BIG, 8), Out(BIG, 0)]),
     ])  # fmt: skip
     assert values(at, 7) == {(MINED, 0): 3 * BIG}
     # One of the three went: others got four, of which owner 0 a quarter.
     assert values(at, 8) == {(MINED, 0): 3 * BIG, (9, SENT): BIG / 4, (HELD, SENT): 3 * BIG / 4}
-    alone = replace(at, txs=[replace(tx, shared=False) for tx in at.txs])
-    assert values(alone, 7) == {(MINED, 0): 3 * BIG, (9, SENT): BIG / 2, (HELD, SENT): BIG}
+
+
+def test_who_has_more_after_signing_got_it_from_the_others() -> None:
+    """A seller puts in a trifle and gets a fortune of the listed: that is received of them, not of his own trifle."""
+    at = setting([
+        Tx([], [Out(20_000, 7), Out(BIG, 0)]),
+        Tx([In(0, 0, 20_000, 7), In(0, 1, BIG, 0)], [Out(BIG, 7), Out(20_000, 0)]),
+    ], listed={9: [(1, 2)]})  # fmt: skip
+    assert values(at, 7) == {(MINED, 0): 20_000, (9, AFTER): BIG - 20_000}
+    assert values(at, 0) == {(MINED, 0): BIG, (HELD, SENT): BIG - 20_000}
+
+
+def test_what_a_signer_gets_is_not_unsolicited() -> None:
+    """Dust anybody can send to anybody; a maker's thirty satoshi he signed for."""
+    at = setting([
+        Tx([], [Out(BIG, 7), Out(BIG, 5)]),
+        Tx([In(0, 0, BIG, 7), In(0, 1, BIG, 5)], [Out(BIG + 30, 7), Out(BIG - 30, 0)]),
+    ])  # fmt: skip
+    assert values(at, 7) == {(MINED, 0): BIG, (MINED, INDIRECT): 30}
+
+
+def test_the_fee_of_what_several_sign_is_shared_by_value() -> None:
+    """Of a PayJoin with a fee each has put in less by his part of it: the payee got what he has more than that."""
+    at = setting([
+        Tx([], [Out(3 * BIG, 7), Out(BIG, 0)]),
+        Tx([In(0, 0, 3 * BIG, 7), In(0, 1, BIG, 0)], [Out(2 * BIG, 0), Out(2 * BIG - 400, 7)]),
+    ])  # fmt: skip
+    assert values(at, 7) == {(MINED, 0): 3 * BIG, (9, SENT): BIG + 100}
+    assert values(at, 0) == {(MINED, 0): BIG, (MINED, INDIRECT): BIG + 100}
+
+
+def test_unknown_inputs_are_his_who_pays_alone_as_far_as_is_known() -> None:
+    """A wallet that spends beside inputs from before the history receives nothing; they pay their part of the rest."""
+    at = setting([
+        Tx([], [Out(BIG, 7)]),
+        Tx([In(0, 0, BIG, 7), In(None, 0, None, None)], [Out(BIG, 0), Out(3 * BIG, 7)]),
+    ])  # fmt: skip
+    assert values(at, 7) == {(MINED, 0): BIG, (9, SENT): BIG / 4}
 
 
 @pytest.mark.parametrize("coinjoin", [False, True])
@@ -357,7 +405,7 @@ def test_who_got_back_what_he_put_in_has_dealt_with_nobody(n: int, coinjoin: boo
     coin = 20_999_999_97 * 1000 + 1
     txs = [Tx([], [Out(coin, 7), *(Out(coin, 8) for _ in range(n - 1))])]
     ins = [In(0, k, coin, o.owner) for k, o in enumerate(txs[0].outs)]
-    txs.append(Tx(ins, [Out(coin - 1, 7), *(Out(coin - 1, 0) for _ in range(n - 1))], coinjoin, shared=True))
+    txs.append(Tx(ins, [Out(coin - 1, 7), *(Out(coin - 1, 0) for _ in range(n - 1))], coinjoin))
     assert values(setting(txs, listed={9: [(0, 2)]}), 7) == {(MINED, 0): coin}
 
 
@@ -473,7 +521,7 @@ def test_many_parties_find_room() -> None:
     parties = Parties(code, np.array([*range(7), *[6] * (n - 1)], np.int32), 7)
     never = listings({}, 6 + n)
     around = Surroundings(
-        whole, np.zeros(2, np.uint8), Provenance(parties, 2).run(whole), Destinations(parties, 2).run(whole),
+        whole, Provenance(parties, 2).run(whole), Destinations(parties, 2).run(whole),
         code, code, np.arange(n + 1, dtype=np.int32), np.array([0, 1, 2]), *never, np.ones(2),
     )  # fmt: skip
     numbers = np.zeros(0, np.int32)

@@ -75,9 +75,8 @@ class Path:
     its last step, within transaction `end`: mined, pooled, paid as a fee, cut off there.
 
     The first step is the wallet's own coin: one that it received, or one that it paid to somebody; what it put into a
-    CoinJoin is one step, its own input. Where others pay a transaction too, `value` is of the wallet's share, and
-    `fifo` of the whole coin; where several parties sign, of no more than it has less afterwards; of a CoinJoin of
-    what it has more (or less) after it.
+    CoinJoin is one step, its own input. Where others pay a transaction too, `value` is of what the wallet has more (or
+    less) after it, and `fifo` of the whole coin.
     """
 
     value: float
@@ -125,10 +124,10 @@ def paths(coins: Coins, number: int, goal: Flags, direction: str, limits: Limits
     wallet = coins.wallet_of(number)
     sought = goal | goal[coins.parties.category]
     places = _places(coins, wallet, sought, limits.touched)
-    whose = Whose(wallet, around.own, around.pooled, places)
+    whose = Whose(around.own, wallet, places)
     forth = direction == SENT
     vectors = around.destinations if forth else around.sources
-    ground = ways(around.whole, coins.parties, around.named, vectors, sought, forth)
+    ground = ways((around.whole, coins.parties, vectors), around.named, (around.own, wallet), sought, forth)
     best = seeds(limits.seeds)
     _refuse((sent if forth else received)(ground, whose, best))
     found = _searched(ground, best, limits)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chains.errors import TadoruError
-from heuristics.exposure.passes.parts import CUT, MOST_HOPS, Longs, Part, Parties, Rows
+from heuristics.exposure.passes.parts import CUT, MOST_HOPS, Ints, Longs, Part, Parties, Rows
 from heuristics.exposure.tracing import kernels as loops
 from heuristics.exposure.tracing import slots
 from store.errors import DamagedError
@@ -76,13 +76,13 @@ class Asked:
 class Seeds(NamedTuple):
     """Coins to trace: rows of outputs, and how many satoshi of each (by FIFO its first ones; poison takes it whole).
 
-    `hops` lie behind them already. Forward, a coin that belongs to a boundary goes nowhere, unless the trail is to
-    lead `through` whoever holds the seeds.
+    `hops` lie behind them, or behind each, already. Forward, a coin that belongs to a boundary goes nowhere, unless
+    the trail is to lead `through` whoever holds the seeds.
     """
 
     row: Longs
     value: Longs
-    hops: int = 0
+    hops: int | Ints = 0
     through: bool = False
 
 
@@ -180,7 +180,7 @@ def by_method(whole: Part, parties: Parties, seeds: Seeds, asked: Asked) -> dict
         As trace takes them; what is stored of a wallet is haircut.
     seeds
         Outputs to the wallet with the satoshi that count as received, backward; outputs to others with its share of
-        them, forward: these are one hop away from it already (`hops=1`).
+        them, forward: these are one hop away from it already (`hops=1`), as are coins of others by which they paid.
 
     Returns
     -------
@@ -202,12 +202,13 @@ def _seeds(whole: Part, parties: Parties, seeds: Seeds, *, poison: bool) -> Rows
         raise AskedError(f"an output to trace is not among the {len(whole.out_value)} of the history")
     if ((values < 0) | (values > whole.out_value[rows])).any():
         raise AskedError("more satoshi are to be traced than an output has, or fewer than none")
-    rows, values = rows[values > 0], values[values > 0]
+    hops = np.broadcast_to(np.asarray(seeds.hops, np.int32), rows.shape)
+    rows, values, hops = rows[values > 0], values[values > 0], hops[values > 0]
     if poison:
-        rows = np.unique(rows)
-        values = whole.out_value[rows]
+        rows, at = np.unique(rows, return_index=True)
+        values, hops = whole.out_value[rows], hops[at]
     edges = np.zeros(len(rows), slots.EDGE)
-    edges["row"], edges["satoshi"], edges["hops"] = rows, values, seeds.hops
+    edges["row"], edges["satoshi"], edges["hops"] = rows, values, hops
     edges["maker"] = np.searchsorted(whole.out_start, rows, "right") - 1
     edges["spender"] = whole.spent_by[rows]
     owners = whole.out_owner[rows]

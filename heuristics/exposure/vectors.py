@@ -19,16 +19,26 @@ from heuristics.exposure.delta.changes import History
 from heuristics.exposure.delta.merge import merged
 from heuristics.exposure.delta.relabel import destinations_delta, sources_delta
 from heuristics.exposure.destinations import Destinations
-from heuristics.exposure.graph import POOLED
-from heuristics.exposure.passes.parts import COINJOIN, MINED, ROW, Ints, Longs, Part, Parties, Shares
+from heuristics.exposure.passes.parts import (
+    COINJOIN,
+    MINED,
+    NARROW_ROW,
+    Ints,
+    Longs,
+    Part,
+    Parties,
+    Shares,
+    stored_kind,
+)
 from heuristics.exposure.passes.run import Cut
 from heuristics.exposure.provenance import Provenance
 from heuristics.exposure.wheel import LINE, Asked, Surroundings, wheel
 from heuristics.facts import Report
+from heuristics.graph import POOLED
 from store.arrays import Array, Arrays, Growing, save, save_facts, save_table
 
 # Grows when the same graph and labels come to give other vectors.
-VERSION: Final = 5
+VERSION: Final = 6
 CUT: Final = Cut()
 # A wallet with more transactions than this has its lines stored.
 BUSY: Final = 1_000
@@ -47,9 +57,14 @@ ARRAYS: Final = (
     Array("own", _I4, "owner", "per owner: the first of all owners of the same entity, which are one wallet"),
     Array("born", _I4, "code", "per transaction: what its outputs are by themselves (mined, CoinJoin); else -1"),
     Array("source_start", _I8, "row", "where each transaction's sources begin, and the end of the last"),
-    Array("source_rows", ROW, "share, code, hops", "sources; mean hops in 1/64 of a hop"),
+    Array(
+        "source_rows",
+        NARROW_ROW,
+        "share, code, hops",
+        "sources; mean hops in 1/64 of a hop; code int32 from 65,537 codes on",
+    ),
     Array("destination_start", _I8, "row", "where each transaction's destinations begin, and the end of the last"),
-    Array("destination_rows", ROW, "share, code, hops", "destinations"),
+    Array("destination_rows", NARROW_ROW, "share, code, hops", "destinations, likewise"),
     Array("touch_start", _I8, "index of touch", "per wallet: where its transactions begin, and the end of the last"),
     Array("touch", _I4, "place", "per wallet: the transactions that pay it or that it pays, ascending"),
     Array("busy", _I4, "wallet", "wallets whose lines are stored, ascending"),
@@ -128,7 +143,6 @@ def surroundings(coins: Arrays, exposed: Arrays) -> Surroundings:
     """What the wheel reads of an open generation."""
     return Surroundings(
         whole(coins, exposed),
-        coins["pooled"],
         Shares(exposed["source_start"], exposed["source_rows"]),
         Shares(exposed["destination_start"], exposed["destination_rows"]),
         exposed["code"],
@@ -242,26 +256,28 @@ def _prices(ground: Ground) -> npt.NDArray[np.float64]:
 
 def _passes(ground: Ground, history: History, folder: Path, report: Report) -> None:
     """Write what both passes say of every transaction, from what they said before where that is less work."""
-    n = len(history.whole.born)
+    n, kind = len(history.whole.born), stored_kind(len(ground.found.sources))
     earlier = ground.earlier
+    if earlier and earlier.sources.rows.dtype != kind:
+        earlier = None
     sources = destinations = None
     if earlier:
         sources = sources_delta(earlier.history, history, earlier.sources, CUT)
         destinations = destinations_delta(earlier.history, history, earlier.destinations, CUT)
     report("sources", 0, n)
     forward = merged(earlier.sources, sources, n) if earlier and sources else _forward(history, report)
-    _write(forward, folder, "source")
+    _write(forward, folder, "source", kind)
     report("destinations", 0, n)
     if earlier and destinations:
-        _write(merged(earlier.destinations, destinations, n), folder, "destination")
+        _write(merged(earlier.destinations, destinations, n), folder, "destination", kind)
     else:
-        _write(_first_to_last(_backward(history, report), folder), folder, "destination")
+        _write(_first_to_last(_backward(history, report), folder), folder, "destination", kind)
     report("destinations", n, n)
 
 
-def _write(told: Iterator[Shares], folder: Path, name: str) -> None:
+def _write(told: Iterator[Shares], folder: Path, name: str, kind: np.dtype[np.void]) -> None:
     """Write shares that come in chain order: starts are counted on from part to part."""
-    with Growing(folder, f"{name}_start", np.int64) as start, Growing(folder, f"{name}_rows", ROW) as rows:
+    with Growing(folder, f"{name}_start", np.int64) as start, Growing(folder, f"{name}_rows", kind) as rows:
         start.append(np.zeros(1, np.int64))
         for shares in told:
             start.append(shares.start[1:] + len(rows))

@@ -1,7 +1,8 @@
 """The coins of a wallet that count as received, or as sent: what traces and intervals of it begin with.
 
-What counts is what heuristics.exposure.wheel says: outputs to the wallet of transactions that others pay, its share
-of the outputs to others of those that it pays, and of CoinJoins what it has more, or less, after them.
+What counts is what heuristics.exposure.wheel says: outputs to the wallet of transactions that others pay, and of those
+that it pays what it has more, or less, after them. Who paid what it has more is said by value, whatever the method: a
+trace of it begins with the others' inputs.
 """
 
 from typing import Final, NamedTuple
@@ -11,9 +12,9 @@ import numpy.typing as npt
 
 from chains.kernels import kernel
 from heuristics.exposure.coins import Coins
-from heuristics.exposure.joint import due, parted
-from heuristics.exposure.passes.parts import CUT, Longs, Part, absorbs_at
-from heuristics.exposure.search.seeds import Whose, moved
+from heuristics.exposure.joint import due, gained, moved, parted
+from heuristics.exposure.passes.parts import CUT, UNRESOLVED, Ints, Longs, Part, absorbs_at, spent
+from heuristics.exposure.search.seeds import Whose
 from heuristics.exposure.trace import Asked, Seeds, by_method
 from heuristics.exposure.wheel import PASSES, SENT
 
@@ -21,6 +22,15 @@ from heuristics.exposure.wheel import PASSES, SENT
 MOST_COINS: Final = 20_000
 # Of a wallet with more transactions, only the newest are looked at.
 MOST_TOUCHED: Final = 200_000
+
+
+class _Gathered(NamedTuple):
+    """Room for coins: rows of outputs, satoshi of each that count, hops behind each; satoshi by code at their end."""
+
+    row: Longs
+    value: Longs
+    hops: Ints
+    ended: npt.NDArray[np.float64]
 
 
 class Held(NamedTuple):
@@ -63,46 +73,91 @@ def _held(coins: Coins, number: int, most: int, *, sent: bool) -> Held:
     whole, wallet = coins.whole, coins.wallet_of(number)
     touched = coins.touched(wallet)
     places = touched[-MOST_TOUCHED:]
-    room = int((whole.out_start[places.astype(np.int64) + 1] - whole.out_start[places]).sum())
-    rows, values = np.empty(room, np.int64), np.empty(room, np.int64)
-    ended = np.zeros(len(coins.codes))
-    n = _gather(whole, Whose(wallet, coins.around.own, coins.around.pooled, places), (rows, values), ended, sent)
-    rows, values = rows[:n], values[:n]
+    at = places.astype(np.int64)
+    room = sum(int((start[at + 1] - start[at]).sum()) for start in (whole.in_start, whole.out_start))
+    ended = np.zeros(len(coins.parties.category))
+    some = _Gathered(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32), ended)
+    whose = Whose(coins.around.own, wallet, places)
+    n = _sent(whole, whose, some) if sent else _received(whole, whose, coins.parties.code, some)
+    rows, values, hops = some.row[:n], some.value[:n], some.hops[:n]
     left_out = 0
     if n > most:
         largest = np.sort(np.argsort(-values, kind="stable")[:most])
         left_out = int(values.sum() - values[largest].sum())
-        rows, values = rows[largest], values[largest]
+        rows, values, hops = rows[largest], values[largest], hops[largest]
     if len(places) < len(touched):
         lines = coins.lines(wallet)
         everything = lines["value"][lines["flags"] & (SENT | PASSES) == (SENT if sent else 0)].sum()
         left_out = max(0, round(everything - ended.sum()) - int(values.sum()))
     by_code = {int(code): round(ended[code]) for code in np.flatnonzero(ended)}
-    return Held(Seeds(rows, values, hops=int(sent)), by_code, left_out)
+    return Held(Seeds(rows, values, hops), by_code, left_out)
 
 
 @kernel
-def _gather(whole: Part, whose: Whose, coins: tuple[Longs, Longs], ended: npt.NDArray[np.float64], sent: bool) -> int:
-    """Write rows of outputs and the satoshi of each that count; how many. What went into pools is added to `ended`."""
-    rows, values = coins
+def _keep(some: _Gathered, n: int, row: int, what: tuple[int, int]) -> int:
+    """Keep so many satoshi of a coin, so many hops away; how many coins then."""
+    if what[0] > 0:
+        some.row[n], some.value[n], some.hops[n] = row, what[0], what[1]
+        n += 1
+    return n
+
+
+@kernel
+def _received(whole: Part, whose: Whose, code: Ints, some: _Gathered) -> int:
+    """Write the coins that others paid to a wallet, or by which they paid what it has more; how many."""
     n = 0
     for t in whose.places:
-        got, put, pays = moved(whole, whose, t)
-        pooled = absorbs_at(whole, t) >= 0
-        net = got - (due(whole, t, put) if pooled and pays else 0)
-        if sent and pooled and net < 0:
-            ended[whole.born[t]] -= net
-        if (pays and not pooled) != sent or (pooled and (sent or net <= 0)):
+        got, put, pays = moved(whole, (whose.own, whose.wallet), t)
+        if pays and absorbs_at(whole, t) < 0:
+            more = gained(whole, t, got, put)
+            if more > 0:
+                n = _from_others(whole, (whose, code), (t, put, more), (some, n))
             continue
-        if sent and put == 0:
-            continue
-        whom = whose.own, whose.wallet
-        part = parted(whole, whom, t, (got, put), whose.shared[t] != 0) if sent else net / max(got, 1)
+        net = got - (due(whole, t, put) if pays else 0)
         for o in range(whole.out_start[t], whole.out_start[t + 1]):
-            owner = whole.out_owner[o]
-            own = owner >= 0 and whose.own[owner] == whose.wallet
-            value = min(int(whole.out_value[o] * part), whole.out_value[o])
-            if own != sent and value > 0:
-                rows[n], values[n] = o, value
-                n += 1
+            owner, value = whole.out_owner[o], whole.out_value[o]
+            if net > 0 and owner >= 0 and whose.own[owner] == whose.wallet:
+                n = _keep(some, n, o, (min(int(value * (net / got)), value), 0))
+    return n
+
+
+@kernel
+def _from_others(whole: Part, whose: tuple[Whose, Ints], what: tuple[int, int, int], to: tuple[_Gathered, int]) -> int:
+    """Write the coins that others put into a transaction, for what a wallet has more after it; how many then.
+
+    `what` is the transaction, what the wallet put in, and what it has more.
+    """
+    t, put, more = what
+    some, n = to
+    worth, gap, _ = spent(whole, t)
+    part = more / (worth - put)
+    some.ended[UNRESOLVED] += gap * part
+    for i in range(whole.in_start[t], whole.in_start[t + 1]):
+        owner, origin, value = whole.spend_owner[i], whole.origin[i], max(whole.spend_value[i], 0)
+        if owner >= 0 and whose[0].own[owner] == whose[0].wallet:
+            continue
+        code = whose[1][owner] if owner >= 0 else -1
+        if code >= 0 or origin < 0:
+            some.ended[code if code >= 0 else UNRESOLVED] += value * part
+        else:
+            n = _keep(some, n, whole.out_start[origin] + whole.vout[i], (min(int(value * part), value), 1))
+    return n
+
+
+@kernel
+def _sent(whole: Part, whose: Whose, some: _Gathered) -> int:
+    """Write the outputs that a wallet paid to others; how many. What went into pools is at its end."""
+    n = 0
+    for t in whose.places:
+        got, put, pays = moved(whole, (whose.own, whose.wallet), t)
+        if not pays or put == 0:
+            continue
+        if absorbs_at(whole, t) >= 0:
+            some.ended[whole.born[t]] += max(due(whole, t, put) - got, 0)
+            continue
+        part = parted(whole, t, got, put)
+        for o in range(whole.out_start[t], whole.out_start[t + 1]):
+            owner, value = whole.out_owner[o], whole.out_value[o]
+            if owner < 0 or whose.own[owner] != whose.wallet:
+                n = _keep(some, n, o, (min(int(value * part), value), 1))
     return n

@@ -1,9 +1,8 @@
 """What a wallet received and sent, by source: its own transactions joined with the vectors of their neighbours.
 
-Received is what others pay to the wallet: outputs to it of transactions that it does not pay. Sent is what it pays
-to others: of each output its share of the inputs. Of a CoinJoin only what went in more than came out counts, or the
-other way round; of a transaction that may be a CoinJoin, only what went in more. What moves between the
-wallet's own clusters is neither.
+Received is what others pay to the wallet: outputs to it of transactions that it does not pay, and of those that it
+pays with others what came out more than its part of what went in. Sent is what came out less. Both are told by the
+others' inputs, or outputs; of a CoinJoin by the CoinJoin. What moves between the wallet's own clusters is neither.
 
 One look at a transaction's inputs (or outputs) tells direct dealings, with the immediate counterparty, from
 indirect ones, behind it; nothing is cut at this last step.
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chains.kernels import lean_kernel, lean_step
-from heuristics.exposure.joint import due, parted
+from heuristics.exposure.joint import due, gained, parted
 from heuristics.exposure.passes.parts import (
     CUT,
     HELD,
@@ -66,8 +65,6 @@ class Surroundings(NamedTuple):
     """What the wheel reads: the graph, the vectors, whose clusters are whose, and when."""
 
     whole: Part
-    pooled: npt.NDArray[np.uint8]
-    """By transaction: not 0 where it is like a CoinJoin, so that nobody knows who paid what."""
     sources: Shares
     destinations: Shares
     code: Ints
@@ -194,19 +191,22 @@ def _add(tally: _Tally, around: Surroundings, now: _Now, code: int, what: tuple[
 
 
 @lean_step
-def _received(tally: _Tally, around: Surroundings, now: _Now, value: float) -> None:
-    """Add what a transaction pays to a wallet that does not pay it."""
+def _received(tally: _Tally, around: Surroundings, now: _Now, whose: tuple[int, int], value: float) -> None:
+    """Add what others pay to a wallet, which put so much into the transaction itself."""
     whole, t = around.whole, now.place
     if whole.born[t] >= 0:
         _add(tally, around, now, whole.born[t], (0, value, 1, 1.0))
         return
     worth, gap, _ = spent(whole, t)
+    worth -= whose[1]
     if worth == 0:
         _add(tally, around, now, UNRESOLVED, (0, value, 1, 1.0))
         return
     _add(tally, around, now, UNRESOLVED, (0, value * (gap / worth), 1, 1.0))
     for i in range(whole.in_start[t], whole.in_start[t + 1]):
         owner, origin = whole.spend_owner[i], whole.origin[i]
+        if owner >= 0 and around.own[owner] == whose[0]:
+            continue
         part = value * (max(whole.spend_value[i], 0) / worth)
         code = around.code[owner] if owner >= 0 else -1
         if code >= 0 or origin < 0:
@@ -242,22 +242,39 @@ def _gone(tally: _Tally, around: Surroundings, now: _Now, o: int, value: float) 
 
 
 @lean_step
-def _moved(around: Surroundings, asked: Asked, t: int) -> tuple[int, int, bool, bool]:
-    """What a transaction pays the asked one and takes from it, satoshi; whether his wallet pays it; nothing spent."""
+def _moved(around: Surroundings, asked: Asked, t: int) -> tuple[tuple[int, int], tuple[int, int], bool, bool]:
+    """What a transaction pays to the wallet and takes from it, satoshi; the same of the address asked about.
+
+    Besides, whether the wallet pays it, and whether nothing that the address got was spent.
+    """
     whole, own = around.whole, around.own
-    got, put, pays, untouched = 0, 0, False, True
+    got, put, all_got, all_put, pays, untouched = 0, 0, 0, 0, False, True
     for i in range(whole.in_start[t], whole.in_start[t + 1]):
         owner = whole.spend_owner[i]
         if owner >= 0 and own[owner] == asked.wallet:
             pays = True
+            value = max(whole.spend_value[i], 0)
+            all_put += value
             if asked.number < 0 or asked.spend_number[i] == asked.number:
-                put += max(whole.spend_value[i], 0)
+                put += value
     for o in range(whole.out_start[t], whole.out_start[t + 1]):
         owner = whole.out_owner[o]
-        if owner >= 0 and own[owner] == asked.wallet and (asked.number < 0 or asked.out_number[o] == asked.number):
-            got += whole.out_value[o]
-            untouched &= whole.spent_by[o] < 0
-    return got, put, pays, untouched
+        if owner >= 0 and own[owner] == asked.wallet:
+            all_got += whole.out_value[o]
+            if asked.number < 0 or asked.out_number[o] == asked.number:
+                got += whole.out_value[o]
+                untouched &= whole.spent_by[o] < 0
+    return (all_got, all_put), (got, put), pays, untouched
+
+
+@lean_step
+def _paid(tally: _Tally, around: Surroundings, now: _Now, asked: Asked, part: float) -> None:
+    """Add a part of each output to others of a transaction that the wallet pays."""
+    whole, t = around.whole, now.place
+    for o in range(whole.out_start[t], whole.out_start[t + 1]):
+        owner = whole.out_owner[o]
+        if (owner < 0 or around.own[owner] != asked.wallet) and whole.out_value[o] > 0:
+            _gone(tally, around, now, o, whole.out_value[o] * part)
 
 
 @lean_kernel
@@ -267,18 +284,23 @@ def _wheel(around: Surroundings, asked: Asked, touched: tuple[Ints, _Floats], ta
     whole = around.whole
     for k in range(len(places)):
         t, price = places[k], prices[k]
-        got, put, pays, untouched = _moved(around, asked, t)
-        pooled = absorbs_at(whole, t) >= 0
-        if pooled and pays:
+        every, some, pays, untouched = _moved(around, asked, t)
+        got, put = some
+        if pays and absorbs_at(whole, t) < 0:
+            more = gained(whole, t, every[0], every[1])
+            # Of what the wallet has more or less, an address has its part of what came, or went.
+            if more > 0:
+                whose = asked.wallet, every[1]
+                _received(tally, around, _Now(t, price, 0), whose, more * (got / every[0]))
+            elif put > 0:
+                part = parted(whole, t, every[0], every[1]) * (put / every[1])
+                _paid(tally, around, _Now(t, price, SENT), asked, part)
+            continue
+        if pays:
             put = due(whole, t, put)
             _add(tally, around, _Now(t, price, SENT), whole.born[t], (0, float(put - got), 1, 1.0))
             got -= put
-        if got > 0 and (pooled or not pays):
+        if got > 0:
             unsolicited = got <= DUST or (got <= UNTOUCHED and untouched)
-            _received(tally, around, _Now(t, price, UNSOLICITED if unsolicited else 0), float(got))
-        elif put > 0 and not pooled:
-            part = parted(whole, (around.own, asked.wallet), t, (got, put), around.pooled[t] != 0)
-            for o in range(whole.out_start[t], whole.out_start[t + 1]):
-                owner = whole.out_owner[o]
-                if (owner < 0 or around.own[owner] != asked.wallet) and whole.out_value[o] > 0:
-                    _gone(tally, around, _Now(t, price, SENT), o, whole.out_value[o] * part)
+            flags = UNSOLICITED if unsolicited else 0
+            _received(tally, around, _Now(t, price, flags), (asked.wallet, 0), float(got))

@@ -2,7 +2,9 @@
 
 By convention, trails stop at services and listed parties; everything else passes
 value through in proportion (haircut); a coinbase is `mined`, a CoinJoin is `coinjoin`; a wallet is one party whose
-own change and transfers do not count, CoinJoins and joint transactions that it signs included. This is the oracle
+own change and transfers do not count, CoinJoins that it signs included. Of any other transaction that it signs the
+difference counts: what it gets beyond its part (its inputs less their share of the fee, whole satoshi) was received
+from the others' inputs, what it gets less was sent to the others' outputs, by value. This is the oracle
 that the product is scored against: it is written from the definition, with the true owners, and shares no code
 with it.
 
@@ -13,7 +15,7 @@ forward: to whoever spends the outputs, and to the fee. What reaches a party or 
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -152,29 +154,77 @@ def _forward(graph: Graph) -> _Flow:
 
 
 def _received(graph: Graph) -> _Seeds:
-    """Outputs to a sampled wallet, from transactions that it did not sign."""
+    """Outputs to a sampled wallet, of transactions that it did not sign; what it gained of those that it did."""
     inputs, outputs = graph.inputs, graph.outputs
     spending, paid = np.flatnonzero(inputs.wallet != NOBODY), np.flatnonzero(outputs.wallet != NOBODY)
     signed = _pairs(inputs.tx[spending], inputs.wallet[spending])
     paid = paid[~np.isin(_pairs(outputs.tx[paid], outputs.wallet[paid]), signed)]
-    return _Seeds(outputs.wallet[paid], outputs.tx[paid], outputs.value[paid].astype(np.float64))
+    of = _signed(graph)
+    of = of.where(of.gain > 0)
+    pair, row = of.others(inputs, graph.n_tx)
+    node = _node(graph, inputs, inputs.other, _first_end(graph) + _UNATTRIBUTED)
+    part = (of.gain / (of.worth - of.put))[pair]
+    return _Seeds(
+        np.concatenate([outputs.wallet[paid], of.wallet[pair]]).astype(np.int32),
+        np.concatenate([outputs.tx[paid], node[row]]),
+        np.concatenate([outputs.value[paid].astype(np.float64), inputs.value[row] * part]),
+    )
 
 
 def _sent(graph: Graph) -> _Seeds:
-    """Outputs that a sampled wallet paid to others: in a joint transaction as much of each as it brought of all."""
+    """Outputs that a sampled wallet paid to others, in transactions that it signed: of each so much as it lost."""
+    of = _signed(graph)
+    of = of.where(of.gain < 0)
+    pair, row = of.others(graph.outputs, graph.n_tx)
+    part: _Floats = -of.gain / (of.paid - of.got)
+    sent: _Floats = graph.outputs.value[row].astype(np.float64) * part[pair]
+    return _Seeds(of.wallet[pair].astype(np.int32), _spenders(graph)[row], sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What sampled wallets did in transactions that they signed and that are no CoinJoin, satoshi; by pairs of both."""
+
+    tx: Ints
+    wallet: Ints
+    put: Ints
+    got: Ints
+    worth: Ints
+    """All inputs of the transaction."""
+    paid: Ints
+    """All its outputs."""
+    gain: Ints
+    """What the wallet got beyond its inputs, these less their share of the fee; below nothing: what it lost."""
+
+    def where(self, some: npt.NDArray[np.bool_]) -> "_Signed":
+        """Some of them."""
+        return _Signed(*(getattr(self, field.name)[some] for field in fields(self)))
+
+    def others(self, coins: Coins, n_tx: int) -> tuple[Ints, Ints]:
+        """Each of these with each coin of its transaction that is not the wallet's: number of the pair, and row."""
+        first = _firsts(coins, n_tx)
+        n = first[self.tx + 1] - first[self.tx]
+        pair = np.repeat(np.arange(len(self.tx)), n)
+        row = np.arange(len(pair)) - np.repeat(np.cumsum(n) - n, n) + first[self.tx][pair]
+        others = coins.wallet[row] != self.wallet[pair]
+        return pair[others], row[others]
+
+
+def _signed(graph: Graph) -> _Signed:
     inputs, outputs = graph.inputs, graph.outputs
     mine = np.flatnonzero((inputs.wallet != NOBODY) & ~graph.coinjoin[inputs.tx])
     pairs, place = np.unique(_pairs(inputs.tx[mine], inputs.wallet[mine]), return_inverse=True)
     tx, wallet = pairs >> _WALLET_BITS, pairs & _WALLET_MASK
-    brought = np.bincount(place, inputs.value[mine], len(pairs)) / np.maximum(_sums(inputs, graph.n_tx)[tx], 1)
-    # Each of these pairs with each output of its transaction.
-    first = _firsts(outputs, graph.n_tx)
-    n = first[tx + 1] - first[tx]
-    pair = np.repeat(np.arange(len(pairs)), n)
-    row = np.arange(len(pair)) - np.repeat(np.cumsum(n) - n, n) + first[tx][pair]
-    others = outputs.wallet[row] != wallet[pair]
-    pair, row = pair[others], row[others]
-    return _Seeds(wallet[pair].astype(np.int32), _spenders(graph)[row], outputs.value[row] * brought[pair])
+    put, got = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+    np.add.at(put, place, inputs.value[mine])
+    back = np.flatnonzero(outputs.wallet != NOBODY)
+    to = _pairs(outputs.tx[back], outputs.wallet[back])
+    back, to = back[np.isin(to, pairs)], to[np.isin(to, pairs)]
+    np.add.at(got, np.searchsorted(pairs, to), outputs.value[back])
+    worth, paid = _sums(inputs, graph.n_tx)[tx], _sums(outputs, graph.n_tx)[tx]
+    # Products of two amounts need more than 64 bits.
+    due = put.astype(object) * paid // np.maximum(worth, 1)
+    return _Signed(tx, wallet, put, got, worth, paid, got - due.astype(np.int64))
 
 
 _WALLET_BITS = 16

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from chains.kernels import lean_kernel, lean_step
-from heuristics.exposure.passes.parts import Ints, Longs, Rows, Shares
+from heuristics.exposure.passes.parts import Longs, Rows, Shares
 from store.errors import StoreError
 
+_Words = npt.NDArray[np.int16]
 # Transactions merged at once.
 _STRETCH: Final = 1 << 20
-_WORD: Final = 4
+# Rows are copied as numbers of two bytes.
+_WORD: Final = 2
 
 
 class Delta(NamedTuple):
@@ -67,13 +70,13 @@ def _covered(stored: Shares, delta: Delta, n_tx: int) -> None:
         raise StoreError(f"vectors of {n_tx} transactions: {n} are stored, and not all later ones are in the delta")
 
 
-def _words(rows: Rows) -> Ints:
+def _words(rows: Rows) -> _Words:
     """Rows as plain numbers, which are copied as fast as memory allows."""
-    return rows.view(np.int32)
+    return rows.view(np.int16)
 
 
 @lean_step
-def _copied(to: Ints, at: int, words: Ints, span: tuple[int, int]) -> int:
+def _copied(to: _Words, at: int, words: _Words, span: tuple[int, int]) -> int:
     """Copy words span[0] to span[1] to `at`; where the next ones go."""
     first, n = span[0], span[1] - span[0]
     for i in range(n):
@@ -82,7 +85,7 @@ def _copied(to: Ints, at: int, words: Ints, span: tuple[int, int]) -> int:
 
 
 @lean_kernel
-def _take(start: Longs, words: Ints, places: Longs, per_row: int, to: Ints) -> None:
+def _take(start: Longs, words: _Words, places: Longs, per_row: int, to: _Words) -> None:
     """Copy the vectors of some places, one after the other."""
     at = 0
     for p in places:
@@ -106,7 +109,7 @@ def _lay_starts(stored: Longs, delta: Delta, at: tuple[int, int], start: Longs) 
 
 @lean_kernel
 def _lay_rows(
-    stored: tuple[Longs, Ints], laid: tuple[Delta, Ints], span: tuple[int, int, int], per_row: int, to: Ints
+    stored: tuple[Longs, _Words], laid: tuple[Delta, _Words], span: tuple[int, int, int], per_row: int, to: _Words
 ) -> None:
     """Copy stored and fresh rows of the places span[0] to span[1], as many at once as lie together."""
     (start, words), (delta, fresh_words) = stored, laid

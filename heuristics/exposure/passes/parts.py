@@ -30,10 +30,13 @@ WRONG: Final = -2
 # Transactions whose neighbours are asked for at once: what arrives has to stay in the processor's cache till then.
 AHEAD: Final = 128
 # One source (or destination) of a transaction's coins: share of one, code, hops from it to whoever pays the
-# transaction (or from whoever pays it). What is stored is what the next transaction is computed from.
-_HOPS: Final = [("code", "i4"), ("min_hops", "u2"), ("mean_hops", "u2")]
-ROW: Final = np.dtype([("share", "f4"), *_HOPS])
-EXACT_ROW: Final = np.dtype([("share", "f8"), *_HOPS])
+# transaction (or from whoever pays it). What is stored is what the next transaction is computed from, in as few bytes
+# as its code needs.
+_HOPS: Final = [("min_hops", "u2"), ("mean_hops", "u2")]
+ROW: Final = np.dtype([("share", "f4"), ("code", "i4"), *_HOPS])
+NARROW_ROW: Final = np.dtype([("share", "f4"), ("code", "u2"), *_HOPS])
+EXACT_ROW: Final = np.dtype([("share", "f8"), ("code", "i4"), *_HOPS])
+_NARROW: Final = 1 << 16
 
 
 class Part(NamedTuple):
@@ -75,6 +78,11 @@ class Shares(NamedTuple):
 
     start: Longs
     rows: Rows
+
+
+def stored_kind(n_codes: int) -> np.dtype[np.void]:
+    """What rows are stored as where there are so many codes."""
+    return NARROW_ROW if n_codes <= _NARROW else ROW
 
 
 def check(part: Part, parties: Parties, n_tx: int) -> None:

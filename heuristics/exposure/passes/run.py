@@ -17,6 +17,7 @@ from heuristics.exposure.passes.parts import (
     Shares,
     check,
     check_parties,
+    stored_kind,
 )
 from store.errors import DamagedError
 
@@ -69,9 +70,11 @@ class Pass:
         """Prepare for a history of n_tx transactions; raises DamagedError for parties without a category."""
         check_parties(parties)
         self.parties, self.n_tx, self.cut = parties, n_tx, cut
-        self.kind = EXACT_ROW if cut.exact else ROW
-        self.kept = shelf.shelf(n_tx, self.kind)
-        self.blend = blend.mix(parties, cut.drop, cut.top, self.kind)
+        kind = EXACT_ROW if cut.exact else ROW
+        self.kind = EXACT_ROW if cut.exact else stored_kind(len(parties.category))
+        """What the rows that come out are stored as."""
+        self.kept = shelf.shelf(n_tx, kind)
+        self.blend = blend.mix(parties, cut.drop, cut.top, kind)
         self.next = 0
         """Place where the next part has to begin (forward) or end (backward)."""
         self.per_tx = _ROWS_PER_TX

@@ -69,7 +69,8 @@ class Ways(NamedTuple):
 
     `loose` is the code of a coin that leads nowhere, `rest` of what the rows leave of what the transaction spends.
     `goal` tells by code what is sought, `near` besides in which codes that may have been cut or folded; `named` is
-    the code of each owner's conclusion, where trails stop or not. `sign` is 1 where places rise along a path.
+    the code of each owner's conclusion, where trails stop or not. `own` tells by owner the wallet that he is part of:
+    paths back begin with what others than `wallet` put in. `sign` is 1 where places rise along a path.
     """
 
     part: Part
@@ -78,6 +79,8 @@ class Ways(NamedTuple):
     goal: Flags
     near: Flags
     named: Ints
+    own: Ints
+    wallet: int
     start: Longs
     value: Longs
     owner: Ints
@@ -98,12 +101,13 @@ class Tree(NamedTuple):
     counts: Longs
 
 
-def ways(part: Part, parties: Parties, named: Ints, vectors: Shares, goal: Flags, sent: bool) -> Ways:
-    """Lay out one direction, with the vectors that belong to it."""
+def ways(history: tuple[Part, Parties, Shares], named: Ints, whose: tuple[Ints, int], goal: Flags, sent: bool) -> Ways:
+    """Lay out one direction for a wallet (`whose`: Ways.own and Ways.wallet), with the vectors that belong to it."""
+    part, parties, vectors = history
     near = goal.copy()
     near[parties.category[goal]] = True
     near[CUT] = True
-    ground = part, parties, vectors, goal, near, named
+    ground = part, parties, vectors, goal, near, named, *whose
     if sent:
         return Ways(*ground, part.out_start, part.out_value, part.out_owner, part.spent_by, HELD, FEE, 1)
     return Ways(*ground, part.in_start, part.spend_value, part.spend_owner, part.origin, UNRESOLVED, UNRESOLVED, -1)
@@ -157,6 +161,22 @@ def passing(ways: Ways, row: int) -> int:
     owner = ways.owner[row]
     code = ways.named[owner] if owner >= 0 and ways.parties.code[owner] < 0 else OPEN
     return code if code >= 0 and ways.goal[code] else OPEN
+
+
+@lean_step
+def is_own(ways: Ways, owner: int) -> bool:
+    """Whether a coin's owner is the wallet whose paths are sought."""
+    return bool(owner >= 0 and ways.own[owner] == ways.wallet)
+
+
+@lean_step
+def _worth(ways: Ways, t: int, begins: bool) -> int:
+    """What a transaction spends, satoshi; where a path back begins, what others put in."""
+    value, _, _ = spent(ways.part, t)
+    for row in range(ways.part.in_start[t], ways.part.in_start[t + 1] if begins else 0):
+        if is_own(ways, ways.part.spend_owner[row]):
+            value -= max(ways.part.spend_value[row], 0)
+    return int(value)
 
 
 @lean_step
@@ -217,14 +237,15 @@ def _follow(ways: Ways, tree: Tree, x: int, which: int) -> bool:
     """Make the nodes after x; whether they can be."""
     t, part = tree.nodes[x].place, ways.part
     tree.best[0] = 0.0
-    value, _, _ = spent(part, t)
+    begins = ways.sign < 0 and tree.nodes[x].depth == 0 and part.born[t] < 0
+    value = _worth(ways, t, begins)
     if part.born[t] >= 0 or value == 0:
         _offer(tree, x, (-1, part.born[t] if part.born[t] >= 0 else UNRESOLVED, -1), (1.0, 1.0), which)
         return True
     told, left, unknown = 0.0, value, -1
     for row in range(ways.start[t], ways.start[t + 1]):
         worth = ways.value[row]
-        if worth <= 0:
+        if worth <= 0 or (begins and is_own(ways, ways.owner[row])):
             if worth < 0 and unknown < 0:
                 unknown = row
             continue
@@ -234,14 +255,14 @@ def _follow(ways: Ways, tree: Tree, x: int, which: int) -> bool:
             return False
         told += worth / value * share
         _offer(tree, x, (place, code, row), (worth / value, share), which)
-        if ways.sign < 0 and tree.nodes[x].depth == 0:
+        if begins:
             code = passing(ways, row)
             _offer(tree, x, (-1, code, row), (worth / value, 1.0 if code >= 0 else 0.0), which)
     if left > 0 and ways.goal[ways.rest]:
         told += left / value
         _offer(tree, x, (-1, ways.rest, unknown), (left / value, 1.0), which)
     # The first transaction's inputs are added up as they are, see heuristics.exposure.wheel.
-    if ways.goal[CUT] and (ways.sign > 0 or tree.nodes[x].depth > 0):
+    if ways.goal[CUT] and not begins:
         cut = sought(ways, ways.goal, t) - told
         if cut > _NOISE or told == 0.0:
             _offer(tree, x, (-1, CUT, -1), (cut, 1.0), which)

@@ -8,23 +8,18 @@ than reading them.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from chains.kernels import lean_kernel, lean_step
-from heuristics.exposure.joint import due, parted
-from heuristics.exposure.passes.parts import UNRESOLVED, WRONG, Ints, Longs, Part, Rows, absorbs_at, spent
-from heuristics.exposure.search.best import NODE, OPEN, Ways, passing, sought, way
+from heuristics.exposure.joint import due, gained, moved, parted
+from heuristics.exposure.passes.parts import UNRESOLVED, WRONG, Ints, Longs, Rows, absorbs_at, spent
+from heuristics.exposure.search.best import NODE, OPEN, Ways, is_own, passing, sought, way
 
 
 class Whose(NamedTuple):
-    """A wallet: its number, and by owner the wallet that he is part of; the places of its transactions.
+    """By owner the wallet that he is part of; the number of a wallet; the places of its transactions."""
 
-    `shared` is by transaction: not 0 where several parties sign it.
-    """
-
-    wallet: int
     own: Ints
-    shared: npt.NDArray[np.uint8]
+    wallet: int
     places: Ints
 
 
@@ -96,32 +91,20 @@ def _hopeless(ways: Ways, seeds: Seeds, t: int, most: float) -> bool:
 
 
 @lean_step
-def moved(part: Part, whose: Whose, t: int) -> tuple[int, int, bool]:
-    """What a transaction pays to a wallet and takes from it, satoshi; whether the wallet pays it."""
-    got, put, pays = 0, 0, False
-    for i in range(part.in_start[t], part.in_start[t + 1]):
-        owner = part.spend_owner[i]
-        if owner >= 0 and whose.own[owner] == whose.wallet:
-            pays = True
-            put += max(part.spend_value[i], 0)
-    for o in range(part.out_start[t], part.out_start[t + 1]):
-        owner = part.out_owner[o]
-        if owner >= 0 and whose.own[owner] == whose.wallet:
-            got += part.out_value[o]
-    return got, put, pays
+def _close_look(ways: Ways, t: int, put: int) -> float:
+    """The share of what is sought in what others spend, nothing folded or cut at this step; WRONG.
 
-
-@lean_step
-def _close_look(ways: Ways, t: int) -> float:
-    """The share of what is sought in what a transaction spends, nothing folded or cut at this step; WRONG."""
+    The wallet put so much into the transaction itself.
+    """
     part = ways.part
     value, gap, _ = spent(part, t)
+    value -= put
     if part.born[t] >= 0 or value == 0:
         return 1.0 if ways.goal[part.born[t] if part.born[t] >= 0 else UNRESOLVED] else 0.0
     found = gap / value * ways.goal[UNRESOLVED]
     for row in range(part.in_start[t], part.in_start[t + 1]):
         worth = part.spend_value[row]
-        if worth > 0:
+        if worth > 0 and not is_own(ways, part.spend_owner[row]):
             code, _, share = way(ways, t, row)
             if code == WRONG:
                 return float(WRONG)
@@ -134,12 +117,20 @@ def received(ways: Ways, whose: Whose, seeds: Seeds) -> int:
     """Keep the best outputs that others pay to a wallet; WRONG - t where transaction t can not be, else 0."""
     part = ways.part
     for t in whose.places:
-        got, put, pays = moved(part, whose, t)
-        pooled = absorbs_at(part, t) >= 0
-        net = got - (due(part, t, put) if pooled and pays else 0)
-        if (pays and not pooled) or net <= 0 or _hopeless(ways, seeds, t, float(net)):
+        got, put, pays = moved(part, (whose.own, whose.wallet), t)
+        net = got
+        if pays and absorbs_at(part, t) >= 0:
+            net = got - due(part, t, put)
+            put = 0
+        elif pays:
+            net = gained(part, t, got, put)
+        if net <= 0:
             continue
-        share = _close_look(ways, t)
+        # The vector is of all inputs: the others' may have all of what is sought.
+        value, _, _ = spent(part, t)
+        if _hopeless(ways, seeds, t, net * (value / (value - put)) if value > put else float(net)):
+            continue
+        share = _close_look(ways, t, put)
         if share < 0.0:
             return int(WRONG - t)
         for o in range(part.out_start[t], part.out_start[t + 1]):
@@ -164,7 +155,7 @@ def sent(ways: Ways, whose: Whose, seeds: Seeds) -> int:
     """Keep the best outputs that a wallet pays to others; WRONG - t where transaction t can not be, else 0."""
     part = ways.part
     for t in whose.places:
-        got, put, pays = moved(part, whose, t)
+        got, put, pays = moved(part, (whose.own, whose.wallet), t)
         if not pays or put == 0:
             continue
         if part.born[t] >= 0:
@@ -172,9 +163,10 @@ def sent(ways: Ways, whose: Whose, seeds: Seeds) -> int:
             if net > 0 and ways.goal[part.born[t]]:
                 _into_pool(ways, whose, seeds, t, net / put)
             continue
-        if _hopeless(ways, seeds, t, float(put)):
+        value, _, _ = spent(part, t)
+        paid = parted(part, t, got, put)
+        if paid == 0.0 or _hopeless(ways, seeds, t, value * paid):
             continue
-        paid = parted(part, (whose.own, whose.wallet), t, (got, put), whose.shared[t] != 0)
         for o in range(part.out_start[t], part.out_start[t + 1]):
             owner = part.out_owner[o]
             if (owner >= 0 and whose.own[owner] == whose.wallet) or part.out_value[o] <= 0:
