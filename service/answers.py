@@ -17,6 +17,7 @@ from heuristics.exposure.flows import COINBASE, COINJOIN, UNRESOLVED, Counterpar
 from heuristics.lookup import AddressFacts, AddressTransaction, Party
 from heuristics.transaction import Input, Output, Transaction
 from service.live import Ground
+from service.rulebook import LegalStatus
 from service.settings import Settings
 from service.version import software
 from store.reader import Known, Listing
@@ -82,6 +83,13 @@ def in_force(listing: Listing, ground: Ground) -> bool:
     return listing.listed_to is None or listing.listed_to > ground.labels_date
 
 
+def legal_status(listing: Listing | None, ground: Ground) -> LegalStatus:
+    """How a listing counts, as of the labels."""
+    if listing is None:
+        return "none"
+    return "listed" if in_force(listing, ground) else "removed"
+
+
 def legal(listing: Listing | None) -> Json | None:
     """Write a listing with both dates."""
     if listing is None:
@@ -124,6 +132,7 @@ def _attribution(one: Attribution, found: Sequence[Attribution], network: str) -
             "tagged_address": best.address if best else None,
             "label": best.label if best else None,
             "tags": one.n_tags,
+            "rule": one.rule,
             "edges": steps(one.evidence, network),
         },
         "conflicts": [
@@ -160,6 +169,7 @@ def steps(chain: Iterable[Step | Identity], network: str) -> list[Json]:
             "rule": step.rule,
             "txid": None if step.txid is None else displayed(step.txid),
             "confidence": percent(step.confidence),
+            "families": list(step.families),
             "from_address": address_text(step.from_address, network),
             "to_address": address_text(step.to_address, network),
         }

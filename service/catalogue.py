@@ -8,12 +8,13 @@ from chains.errors import AddressError
 from chains.ids import tx_key
 from heuristics import accuracy, lookup
 from heuristics.rules import RULES
-from service import answers
+from service import answers, relations
 from service.answers import Json
 from service.exits import BadInputError, NotFoundError
 from service.live import Ground, Question
 from service.reading import read_txid
 from service.screening import locate
+from store.formats.relations import ID
 from store.formats.taxonomy import CATEGORIES
 from store.reader import Cursor, Entity, Listing
 
@@ -148,10 +149,9 @@ def _date(value: object) -> date | None:
 
 
 def entity(question: Question, entity_id: str) -> Json:
-    """Return a party with its listings; raises NotFoundError for an id that is none."""
-    known = question.cursor.known.entities.get(entity_id)
-    if known is None:
-        raise NotFoundError(f"there is no entity {entity_id!r} in label version {_labels(question)}")
+    """Return a party with its listings; raises NotFoundError for an id that is none. An alias is as good as the id."""
+    known = _entity(question, entity_id)
+    entity_id = known.entity_id
     count = question.cursor.row("SELECT count(*) FROM tag WHERE entity_id = ?", [entity_id])
     rows = question.cursor.rows(
         "SELECT DISTINCT list_id, listed_from, listed_to FROM tag "
@@ -159,16 +159,40 @@ def entity(question: Question, entity_id: str) -> Json:
         [entity_id],
     )
     said = question.cursor.row("SELECT source_sha256 FROM entity WHERE entity_id = ?", [entity_id])
+    also = question.cursor.rows("SELECT alias, kind FROM alias WHERE entity_id = ? ORDER BY ALL", [entity_id])
     return {
         "id": known.entity_id,
         "name": known.name,
         "category": known.category,
         "jurisdictions": list(known.jurisdictions),
+        "identifiers": [alias for alias, kind in also if kind == ID],
+        "aliases": [alias for alias, kind in also if kind != ID],
         "tagged_addresses": count[0],
         "listings": [answers.legal(Listing(row[0], None, row[1], row[2])) for row in rows],
+        "listed_by": relations.ties(question, [entity_id]),
         "source_sha256": said[0],
         "as_of": answers.as_of(question.ground),
     }
+
+
+def related(question: Question, entity_id: str) -> Json:
+    """Return a party's relations and how it counts as listed by them; raises NotFoundError for an id that is none."""
+    known = _entity(question, entity_id)
+    return {
+        "entity": answers.named(question.cursor.known, known.entity_id),
+        "items": relations.relations(question, known.entity_id),
+        "listed_by": relations.ties(question, [known.entity_id]),
+        "as_of": answers.as_of(question.ground),
+    }
+
+
+def _entity(question: Question, entity_id: str) -> Entity:
+    """Find a party by its id or an alias."""
+    known = question.cursor.known
+    found = known.entities.get(entity_id) or known.entities.get(known.aliases.get(entity_id, ""))
+    if found is None:
+        raise NotFoundError(f"there is no entity {entity_id!r} in label version {_labels(question)}")
+    return found
 
 
 def _labels(question: Question) -> str:

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from service import cli_records, cli_trails
+from service import cli_records, cli_trails, cli_who
 from service.exits import Exit, UsageError, exit_of
-from service.options import Address, Data, Height, Json, LabelVersion, Network
+from service.options import Address, ColumnMap, Data, Dated, Height, Json, LabelVersion, Lists, Network
 
 HELP = (
     "Who is behind an address, where its money came from and where it went, with the evidence.\n\n"
@@ -139,16 +139,17 @@ def backfill_bitcoin(  # noqa: PLR0913 options of one command
 
 @labels.command("add")
 def labels_add(
-    files: Annotated[list[Path], typer.Argument(help="Tag packs, actor packs, sdn.csv; files or folders.")],
+    files: Lists,
     network: Network = None,
-    dated: Annotated[str | None, typer.Option(help="Day an OFAC list was in force, YYYY-MM-DD.")] = None,
+    dated: Dated = None,
+    mapping: ColumnMap = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Import lists: all that are given, or none."""
     from service.commands import labels as verb  # noqa: PLC0415
 
-    verb.add(files, network, dated, data, as_json=as_json)
+    verb.add(files, network, (dated, mapping), data, as_json=as_json)
 
 
 @labels.command("list")
@@ -161,16 +162,17 @@ def labels_list(data: Data = None, as_json: Json = False) -> None:
 
 @labels.command("check")
 def labels_check(
-    files: Annotated[list[Path], typer.Argument(help="Tag packs, actor packs, sdn.csv; files or folders.")],
+    files: Lists,
     network: Network = None,
-    dated: Annotated[str | None, typer.Option(help="Day an OFAC list was in force, YYYY-MM-DD.")] = None,
+    dated: Dated = None,
+    mapping: ColumnMap = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Name every mistake without importing anything."""
     from service.commands import labels as verb  # noqa: PLC0415
 
-    verb.check(files, network, dated, data, as_json=as_json)
+    verb.check(files, network, (dated, mapping), data, as_json=as_json)
 
 
 @prices.command("add")
@@ -194,12 +196,13 @@ def prices_list(data: Data = None, as_json: Json = False) -> None:
 
 
 @index.command("bitcoin")
-def index_bitcoin(
+def index_bitcoin(  # noqa: PLR0913 options of one command
     *,
     prune: Annotated[bool, typer.Option("--prune", help="Then remove old generations.")] = False,
     height: Height = None,
     labels: LabelVersion = None,
     prices: Annotated[str | None, typer.Option(help="With prices of this version (with --height or --labels).")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Switch this rule off (docs/rules.md names them).")] = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -210,7 +213,9 @@ def index_bitcoin(
     from service.commands import index as verb  # noqa: PLC0415
 
     if height is None and labels is None and prices is None:
-        verb.build(data, prune=prune, as_json=as_json)
+        verb.build(data, without or [], prune=prune, as_json=as_json)
+    elif without:
+        raise UsageError("--without goes with the newest generation, not with --height, --labels or --prices")
     elif prune:
         raise UsageError("--prune goes with the newest generation, not with --height, --labels or --prices")
     else:
@@ -276,16 +281,26 @@ def exposure(  # noqa: PLR0913 options of one command
 app.command()(cli_trails.paths)
 app.command()(cli_trails.trace)
 app.command()(cli_trails.evidence)
+app.command()(cli_who.attribution)
+app.command()(cli_who.entity)
 app.command()(cli_records.replay)
 app.command()(cli_records.report)
 
 
 @app.command()
-def why(address: Address, other: Address, data: Data = None, as_json: Json = False) -> None:
+def why(
+    *,
+    address: Address,
+    other: Address,
+    height: Height = None,
+    labels: LabelVersion = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """Show why two addresses are under one control, as a chain of transactions."""
     from service.commands import ask as verb  # noqa: PLC0415
 
-    raise typer.Exit(verb.why(address, other, data, as_json=as_json))
+    raise typer.Exit(verb.why(address, other, (height, labels), data, as_json=as_json))
 
 
 @app.command()

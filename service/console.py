@@ -1,9 +1,12 @@
 """How the command line speaks: answers on stdout, everything else on stderr, progress only on a terminal."""
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -39,9 +42,21 @@ class Progress:
         self._started = time.monotonic()
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
+        self._interrupted = False
+
+    def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        """Hear a Ctrl-C. Where it falls into the compiler of kernels it is lost: then the next report raises it."""
+        self._interrupted = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt where a Ctrl-C came to nothing."""
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def report(self, step: str, done: int, total: int) -> None:
-        """Say how far a step is."""
+        """Say how far a step is; raises KeyboardInterrupt where a Ctrl-C came to nothing."""
+        self.heed()
         if not sys.stderr.isatty():
             return
         if self._bar is None:
@@ -63,9 +78,14 @@ class Progress:
 def progress(unit: str) -> Iterator[Progress]:
     """Show progress while the block runs; `unit` is what is counted."""
     shown = Progress(unit)
+    heard = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, shown.interrupt) if heard else None
     try:
         yield shown
+        shown.heed()
     finally:
+        if heard:
+            signal.signal(signal.SIGINT, before)
         shown.close()
 
 

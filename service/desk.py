@@ -8,7 +8,7 @@ from typing import Self
 
 from service.exits import BadInputError
 from service.live import Live
-from service.policy import MANDATORY, Policy, load, shipped
+from service.rulebook import MANDATORY, Policy, load, shipped
 from service.settings import Settings
 from store.records import Records
 

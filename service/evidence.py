@@ -3,41 +3,30 @@
 It is drawn from the generation that the screening cites, so it shows what there was to see when it was decided.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from heuristics import lookup
 from heuristics.exposure.coins import Coins, coins_of
 from heuristics.exposure.exposures import Exposure
 from heuristics.exposure.passes.parts import FEE, HELD, UNRESOLVED
-from heuristics.exposure.paths import Limits, Path, Step
-from heuristics.exposure.paths import paths as best_paths
+from heuristics.exposure.paths import Path, Step
 from service import answers, screening
 from service.answers import Json
+from service.best_paths import Sought, best, caused, distinct, step_coin, total, write_paths
 from service.desk import Desk
 from service.exits import BadInputError
 from service.live import Question
 from service.naming import btc, number_of, party, share
-from service.policy import Finding, Policy, matches
+from service.policy import Finding
 from service.replay import cited, record
-from service.rulebook import MANDATORY, load
+from service.rulebook import MANDATORY, Policy, load
 from service.screening import Found
-from service.trails import step_coin, total, write_paths
 from store.formats.taxonomy import CATEGORIES, RANK
 
-# Exposures that are shown, and paths of each.
+# Exposures that are shown.
 MOST_EXPOSURES: Final = 10
-PATHS_EACH: Final = 3
 RISKS: Final = frozenset(name for name in CATEGORIES if RANK[name] < RANK["exchange"])
-
-
-class _Sought(NamedTuple):
-    """Whom paths are looked for to: by entity, or by category where nobody is named."""
-
-    direction: str
-    entity_id: str | None
-    category: str
 
 
 @dataclass(slots=True)
@@ -93,17 +82,14 @@ def evidence(desk: Desk, screening_id: str) -> Json:
         }
 
 
-def _chosen(desk: Desk, told: Json, found: Found, question: Question) -> tuple[str, list[_Sought]]:
+def _chosen(desk: Desk, told: Json, found: Found, question: Question) -> tuple[str, list[Sought]]:
     """Which exposures to show, the largest first, and why these."""
-    dealt = [one for one in found.exposures if one.kind != "ownership"]
-    findings = [one for one in screening.findings(found, question.ground) if one.kind in ("direct", "indirect")]
-    pairs = list(zip(dealt, findings, strict=True))
+    pairs = screening.dealings(found, question.ground)
     fired = {(rule["policy"], rule["rule_id"]) for rule in told["triggers"]}
-    rules = [rule for policy in _policies(desk, told) for rule in policy.rules if (policy.name, rule.id) in fired]
-    matched = [one for one, finding in pairs if any(matches(rule.when, finding) for rule in rules)]
+    matched = caused(_policies(desk, told), fired, pairs)
     if matched:
-        return "triggers", _distinct(matched)
-    return "risk", _distinct(one for one, finding in pairs if _risky(one, finding))
+        return "triggers", distinct(matched)
+    return "risk", distinct(one for one, finding in pairs if _risky(one, finding))
 
 
 def _policies(desk: Desk, told: Json) -> list[Policy]:
@@ -116,15 +102,6 @@ def _policies(desk: Desk, told: Json) -> list[Policy]:
 
 def _risky(one: Exposure, finding: Finding) -> bool:
     return finding.legal_status != "none" or one.category in RISKS
-
-
-def _distinct(exposed: Iterable[Exposure]) -> list[_Sought]:
-    """Each party once in a direction, by value."""
-    sums: dict[_Sought, int] = {}
-    for one in exposed:
-        key = _Sought(one.direction, one.entity_id, one.category)
-        sums[key] = sums.get(key, 0) + one.value
-    return sorted(sums, key=lambda key: (-sums[key], key.direction, key.entity_id or "", key.category))
 
 
 # Who owns the subject ---------------------------------------------------------------------------------------
@@ -161,7 +138,7 @@ def _party(graph: _Graph, one: Json) -> str:
 
 
 def _exposures(
-    question: Question, graph: _Graph, found: Found, chosen: list[_Sought], subject: str
+    question: Question, graph: _Graph, found: Found, chosen: list[Sought], subject: str
 ) -> tuple[list[Json], bool]:
     """Add the best paths of each exposure; what was looked for, with the ids of its paths, and what was cut."""
     if found.facts is None:
@@ -170,8 +147,7 @@ def _exposures(
     shown, cut = [], False
     wholes = {direction: total(coins, number, direction) for direction in {one.direction for one in chosen}}
     for one in chosen[:MOST_EXPOSURES]:
-        goal = coins.goal(entity=one.entity_id) if one.entity_id else coins.goal(category=one.category)
-        ways = best_paths(coins, number, goal, one.direction, Limits(paths=PATHS_EACH))
+        ways = best(coins, number, one)
         whole = wholes[one.direction]
         told = write_paths(question, ways.paths, whole)
         for path, written in zip(ways.paths, told, strict=True):

@@ -59,6 +59,7 @@ class UsageError(TadoruError):
 # By name, because the modules that define them are heavy and most commands never load them; first match wins.
 CODES: tuple[tuple[str, Exit], ...] = (
     ("UsageError", Exit.USAGE),
+    ("UnknownRuleError", Exit.USAGE),
     ("AddressError", Exit.INPUT),
     ("LabelError", Exit.INPUT),
     ("PriceError", Exit.INPUT),

@@ -1,6 +1,6 @@
 """Policies: a YAML document of ordered rules over what was found, and the decision they lead to.
 
-A rule names what it looks at (kind, direction, category, entity, jurisdiction, list, basis, legal status)
+A rule names what it looks at (kind, direction, category, entity, jurisdiction, list, basis, legal status, relation)
 and thresholds on it (confidence, hops, date, then value, share and money, which add up over what matches). Every
 rule is evaluated; each that fires is a trigger with its expression, and the strictest action decides.
 The rules of `policies/mandatory.yaml` run first and can not be turned off. Nothing here knows how a
@@ -11,6 +11,14 @@ finding came about. What adds up:
 - `kind: [direct, indirect]` over both kinds. A labelled party that the trail passes through stands among the
   direct rows, and what lies behind it among the indirect ones: only the larger of the two counts;
 - an amount of money of which a part has no price is taken to reach any bound.
+
+`relation` names the kinds of relation by which a party counts as listed: it matches a finding whose party is tied to a
+list by these kinds and no other, by itself (`listed`) or through others, on the day that the labels are of. Of
+dealings those match that went on while the tie held; `list` is then the list at the end of the tie.
+
+A finding of kind `behaviour` is what a rule suspects of the subject's wallet (`behaviour`, `tier`, `min_score`). Who
+and where, legal status and relations are then those of the party that the suspicion is about: of a front, of whoever
+it would stand for.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,32 +26,37 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
+from heuristics.attribution import behaviours
 from heuristics.exposure.codes import UNATTRIBUTED
 from service.rulebook import (
+    BEHAVIOUR,
     COVERAGE,
     DEALINGS,
     MANDATORY,
     Action,
-    Basis,
     Condition,
     Direction,
-    Kind,
     LegalStatus,
     Looked,
     Money,
     Policy,
     Rule,
     load,
-    parse,
-    shipped,
 )
 
-__all__ = [
-    "MANDATORY", "Action", "Basis", "Condition", "Coverage", "Direction", "Finding", "Kind", "LegalStatus", "Policy",
-    "Rule", "Trigger", "Verdict", "covered", "decide", "evaluate", "load", "parse", "shipped",
-]  # fmt: skip
-
 SATOSHI: Final = Decimal(10) ** 8
+_WORDS: Final = (
+    "direction",
+    "category",
+    "entity",
+    "jurisdiction",
+    "list",
+    "basis",
+    "legal_status",
+    "relation",
+    "behaviour",
+    "tier",
+)
 _MOST: Final = frozenset({"hops", "lists"})  # metrics whose limit is an upper one
 Verdict = Literal["allow", "review", "block", "indeterminate"]
 
@@ -62,9 +75,16 @@ class Coverage:
     """Of all value, what nothing explains; none where there was no value."""
 
 
+class Tied(NamedTuple):
+    """One way in which a finding's party counts as listed: the list at its end, and every kind of relation on it."""
+
+    list: str
+    kinds: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a policy may judge: who owns the subject, whom it dealt with, or how much is known of it."""
+    """One thing a policy may judge: who owns the subject, whom it dealt with, what it may be, how much is known."""
 
     kind: Looked
     category: str
@@ -92,6 +112,15 @@ class Finding:
     """Of kind direct: the party is no service, so indirect findings count what lies behind it again."""
     coverage: Coverage | None = None
     """Of kind coverage."""
+    ties: Sequence[Tied] = ()
+    """How the party counts as listed by relation."""
+    aliases: Sequence[str] = ()
+    """Other ids of the entity: a rule may name it by any."""
+    behaviour: behaviours.Kind | None = None
+    """Of kind behaviour: what is suspected. The party is the one that the suspicion is about."""
+    tier: behaviours.Tier | None = None
+    score: Decimal = Decimal(0)
+    """Of kind behaviour, from 0 to 1."""
 
 
 def covered(coverage: Coverage) -> Finding:
@@ -173,7 +202,7 @@ def _fire(rule: Rule, policy: str, findings: Sequence[Finding]) -> Trigger | Non
         f"{shown.limit:f}",
         f"{shown.seen:f}",
         rule.action,
-        _expression(rule.when, bounds, _seen(matched, bounds)),
+        _expression(rule.when, bounds, [*_ways(rule.when, matched), *_suspected(matched), *_seen(matched, bounds)]),
     )
 
 
@@ -184,15 +213,25 @@ def matches(when: Condition, finding: Finding) -> bool:
         and when.unsolicited == finding.unsolicited
         and (when.direction is None or when.direction == finding.direction)
         and (when.category is None or finding.category in when.category)
-        and (when.entity is None or finding.entity in when.entity)
+        and (when.entity is None or not {finding.entity, *finding.aliases}.isdisjoint(when.entity))
         and (when.jurisdiction is None or not set(when.jurisdiction).isdisjoint(finding.jurisdictions))
-        and (when.list is None or not set(when.list).isdisjoint(finding.lists))
+        and (when.relation is not None or when.list is None or not set(when.list).isdisjoint(finding.lists))
+        and (when.relation is None or bool(_tied(when, finding)))
         and (when.basis is None or finding.basis in when.basis)
         and (when.legal_status is None or finding.legal_status in when.legal_status)
+        and (when.behaviour is None or finding.behaviour in when.behaviour)
+        and (when.tier is None or finding.tier in when.tier)
+        and (when.min_score is None or finding.score >= when.min_score)
         and (when.after_designation is None or when.after_designation == finding.after_designation)
         and (when.max_hops is None or finding.hops <= when.max_hops)
         and (when.min_confidence is None or finding.confidence >= when.min_confidence * 100)
     )
+
+
+def _tied(when: Condition, finding: Finding) -> list[Tied]:
+    """Ties of a finding's party that a rule about relations looks at."""
+    allowed = frozenset(when.relation or ())
+    return [tie for tie in finding.ties if tie.kinds <= allowed and (when.list is None or tie.list in when.list)]
 
 
 def _bounds(when: Condition, matched: Sequence[Finding]) -> list[_Bound]:
@@ -209,6 +248,9 @@ def _bounds(when: Condition, matched: Sequence[Finding]) -> list[_Bound]:
     if when.min_confidence is not None:
         best = Decimal(max(finding.confidence for finding in matched)) / 100
         bounds.append(_Bound("confidence", best, when.min_confidence, reached=True))
+    if when.min_score is not None:
+        top = max(finding.score for finding in matched)
+        bounds.append(_Bound("score", top, when.min_score, reached=True))
     if when.max_hops is not None:
         fewest = Decimal(min(finding.hops for finding in matched))
         bounds.append(_Bound("hops", fewest, Decimal(when.max_hops), reached=True))
@@ -264,7 +306,7 @@ def _of_coverage(when: Condition, known: Coverage) -> list[_Bound]:
 
 def _expression(when: Condition, bounds: Sequence[_Bound], seen: Sequence[str]) -> str:
     terms = [f"kind = {when.kind[0]}" if len(when.kind) == 1 else f"kind in {_set(when.kind)}"]
-    for name in ("direction", "category", "entity", "jurisdiction", "list", "basis", "legal_status"):
+    for name in _WORDS:
         wanted = getattr(when, name)
         if wanted is not None:
             terms.append(f"{name} = {wanted}" if isinstance(wanted, str) else f"{name} in {_set(wanted)}")
@@ -274,6 +316,25 @@ def _expression(when: Condition, bounds: Sequence[_Bound], seen: Sequence[str]) 
         terms.append("unsolicited = true")
     said = " and ".join([*terms, *map(str, bounds)])
     return f"{said} (seen: {', '.join(seen)})" if seen else said
+
+
+def _ways(when: Condition, matched: Sequence[Finding]) -> list[str]:
+    """Say who counts as listed by what, where a rule is about relations."""
+    if when.relation is None:
+        return []
+    told = {
+        f"{one.entity} {'+'.join(sorted(tie.kinds))} {tie.list}": None for one in matched for tie in _tied(when, one)
+    }
+    return list(told)
+
+
+def _suspected(matched: Sequence[Finding]) -> list[str]:
+    """Say what is suspected, how surely, and about whom."""
+    return [
+        f"{one.behaviour} {one.tier} {one.score:f} of {one.entity or 'nobody who is named'}"
+        for one in matched
+        if one.kind == BEHAVIOUR
+    ]
 
 
 def _seen(matched: Sequence[Finding], bounds: Sequence[_Bound]) -> list[str]:

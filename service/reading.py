@@ -81,18 +81,6 @@ def exposure_of(question: Question, settings: Settings, text: str, found: Found)
     }
 
 
-def attribution(question: Question, settings: Settings, text: str) -> Json:
-    """Return who is behind an address, with tags, edges and conflicts."""
-    ground = question.ground
-    found = look_up(question, text)
-    return {
-        "subject": answers.subject(text, found.canonical, found.facts, ground),
-        "attributions": answers.attributions(found.attributions, ground.network.name),
-        "coverage": answers.coverage(ground, settings, found.exposures, cut=found.cut),
-        "as_of": answers.as_of(ground),
-    }
-
-
 def counterparties(question: Question, text: str, limit: int, after: tuple[int, ...] | None) -> Page:
     """Return the other ends of an address's cluster, largest value first."""
     found = _seen(question, text)

@@ -11,7 +11,7 @@ from service import screening
 from service.answers import Json
 from service.desk import Desk
 from service.exits import BadInputError, NotFoundError
-from service.policy import Policy
+from service.rulebook import Policy
 from service.screening import Told
 from service.settings import Settings
 from store.audit import timestamp

@@ -65,6 +65,7 @@ def page(told: Json, manifest: Json) -> str:
         _section("Asked", [_facts(_asked(told))]),
         _section("Reasons", _reasons(told)),
         _section("Who it is", _attributions(told)),
+        _section("Suspicions", _behaviours(told)),
         _section("Exposure", _exposures(told)),
         _section("What is known", [_facts(_coverage(told))]),
         _section("As of", [_facts(_as_of(told["as_of"]))]),
@@ -171,6 +172,41 @@ def _attribution(one: Json) -> Iterator[tuple[str, Any]]:
     for other in one["conflicts"]:
         who = other["entity"]["name"] if other["entity"] else "unnamed"
         yield "contradicted by", f"{who} ({other['category']}), confidence {other['confidence']}"
+
+
+def _behaviours(told: Json) -> Iterator[Markup]:
+    if not told["behaviours"]:
+        yield tag("p", "No rule suspects anything of the wallet.")
+        return
+    yield tag("p", "What the chain looks like, and nobody has confirmed; it says of nobody that the wallet is his.")
+    for one in told["behaviours"]:
+        yield tag("h3", f"{one['id'].replace('_', ' ')}, {one['tier']}")
+        yield _facts(_behaviour(one))
+        if one["lots"]:
+            rows = [
+                (lot["paid_in"], lot["paid_out"], _money(lot["value"]), "from it" if lot["away"] else "to it")
+                for lot in one["lots"]
+            ]
+            yield _table(("paid in by", "passed on by", "value", "the party's money"), rows, numbers=frozenset({2}))
+
+
+def _behaviour(one: Json) -> Iterator[tuple[str, Any]]:
+    for name, party in (("may stand for", one["fronts_for"]), ("at", one["at"])):
+        if party:
+            yield name, f"{party['name']} ({party['id']})"
+    yield "legal status of that party", _legal(one["legal_status"])
+    yield "score", f"{one['score']} by {one['rule']}"
+    yield "for", _lines(one["for"])
+    yield "against", _lines(one["against"])
+    yield "passed through", f"{_money(one['value'])} in {one['transactions']} transactions"
+    yield "time", f"{_text(one['first_at'])[:10]} to {one['last_at'][:10]}"
+    if one["txid"]:
+        yield "shown by transaction", one["txid"]
+
+
+def _lines(said: Iterable[str]) -> Markup:
+    """Write sentences below each other."""
+    return Markup(BREAK.join(escape(one) for one in said))
 
 
 def _source(source: Json) -> Markup:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from heuristics.attribution import behaviours
 from heuristics.exposure.codes import ENDS
 from service.exits import BadInputError
 from store.formats.countries import CODES as COUNTRIES
@@ -22,14 +24,16 @@ from store.formats.taxonomy import CATEGORIES, did_you_mean
 MAX_BYTES = 65_536
 MANDATORY = "mandatory"
 COVERAGE: Final = "coverage"
+BEHAVIOUR: Final = "behaviour"
 DEALINGS: Final = frozenset({"direct", "indirect"})
 KNOWN_CATEGORIES = frozenset({*CATEGORIES, *ENDS.values()})
 
 Kind = Literal["ownership", "direct", "indirect"]
-Looked = Literal["ownership", "direct", "indirect", "coverage"]
+Looked = Literal["ownership", "direct", "indirect", "behaviour", "coverage"]
 Direction = Literal["received", "sent"]
 LegalStatus = Literal["listed", "removed", "none"]
 Basis = Literal["listed_address", "cluster_of_listed_address", "entity_attribution", "ownership_rule", "suspected"]
+Relation = Literal["listed", "owned_50", "successor_of", "operated_by", "nested_in", "fronts_for"]
 Action = Literal["review", "block"]
 Share = Annotated[Decimal, Field(ge=0, le=1)]
 Kinds = Annotated[tuple[Looked, ...], BeforeValidator(lambda said: [said] if isinstance(said, str) else said)]
@@ -67,6 +71,10 @@ class Condition(Model):
     list: Names | None = None
     basis: Annotated[tuple[Basis, ...], Field(min_length=1)] | None = None
     legal_status: Annotated[tuple[LegalStatus, ...], Field(min_length=1)] | None = None
+    relation: Annotated[tuple[Relation, ...], Field(min_length=1)] | None = None
+    behaviour: Annotated[tuple[behaviours.Kind, ...], Field(min_length=1)] | None = None
+    tier: Annotated[tuple[behaviours.Tier, ...], Field(min_length=1)] | None = None
+    min_score: Share | None = None
     after_designation: bool | None = None
     min_confidence: Share | None = None
     unsolicited: bool = False
@@ -81,6 +89,8 @@ class Condition(Model):
 
 
 OF_COVERAGE = frozenset({"history_incomplete", "truncated", "max_lists", "min_unattributed_share"})
+OF_BEHAVIOUR = frozenset({"behaviour", "tier", "min_score"})
+OF_PARTY = frozenset({"category", "entity", "jurisdiction", "list", "legal_status", "relation"})
 
 
 class Rule(Model):
@@ -187,13 +197,25 @@ def _senseless(when: Condition) -> tuple[tuple[str | int, ...], str] | None:
     if len(when.kind) > 1 and not DEALINGS.issuperset(when.kind):
         return ("kind",), "only direct and indirect add up: write a rule of its own for any other kind"
     said = when.model_fields_set - {"kind"}
-    of_others = said - OF_COVERAGE if COVERAGE in when.kind else said & OF_COVERAGE
+    of_others = _of_others(when, said)
     if of_others:
         name = min(of_others)
         return (name,), f"{name} says nothing about kind {', '.join(when.kind)}: the rule would never fire"
+    if when.relation is not None and when.legal_status is not None:
+        what = "relation looks for parties that a list does not name: legal_status says nothing beside it"
+        return ("legal_status",), what
     if COVERAGE in when.kind and not said:
         return ("kind",), f"a rule of kind coverage needs one of {', '.join(sorted(OF_COVERAGE))}"
     return None
+
+
+def _of_others(when: Condition, said: AbstractSet[str]) -> AbstractSet[str]:
+    """Fields of a condition that only other kinds of finding have."""
+    if COVERAGE in when.kind:
+        return said - OF_COVERAGE
+    if BEHAVIOUR in when.kind:
+        return said - OF_BEHAVIOUR - OF_PARTY
+    return said & (OF_COVERAGE | OF_BEHAVIOUR)
 
 
 def _read_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], int]]:

@@ -5,6 +5,7 @@ is known. Used by the command line and the API alike.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -15,18 +16,21 @@ import orjson
 from chains.bitcoin.address import canonical, script_of, text_of_payload
 from chains.ids import address_id
 from heuristics import lookup
-from heuristics.attribution import conclusions
+from heuristics.attribution import behaviours, conclusions
+from heuristics.attribution.behaviours import Behaviour
 from heuristics.attribution.conclusions import Attribution
 from heuristics.exposure import exposures
 from heuristics.exposure.exposures import Exposure
 from heuristics.lookup import AddressFacts
-from service import answers
+from service import answers, best_paths, suspicions
 from service.answers import Json, pick
 from service.asof import Scope
 from service.desk import Desk
 from service.exits import BadInputError, NotReadyError
 from service.live import Ground, Question
-from service.policy import Coverage, Finding, LegalStatus, Policy, covered, decide, evaluate
+from service.policy import Coverage, Finding, Trigger, covered, decide, evaluate
+from service.relations import aliases, tied_now, tied_while
+from service.rulebook import MANDATORY, Policy, load
 from service.settings import Settings
 from store.audit import canonical as canonical_json
 from store.audit import sha256, timestamp
@@ -64,6 +68,7 @@ class Found:
     facts: AddressFacts | None = None
     attributions: list[Attribution] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
+    behaviours: list[Behaviour] = field(default_factory=list)
     cut: bool = False
     bounded: bool = False
 
@@ -105,6 +110,7 @@ def look_up(question: Question, text: str, scope: Scope = "cluster") -> Found:
         cluster_id = None if found.facts is None else found.facts.cluster_id
         found.attributions = conclusions.attributions(cursor, cluster_id, found.address_id)
         if found.facts is not None:
+            found.behaviours = behaviours.behaviours(cursor, found.facts)
             owned = exposures.ownership(cursor.known, found.address_id, found.facts, found.attributions)
             if scope == "cluster":
                 dealt = exposures.of_wallet(cursor, found.facts.number)
@@ -145,14 +151,21 @@ def _from_memory(memory: Known, address_id: int, listing: Listing) -> Attributio
         n_tags=0,
         evidence=(),
         conflict=False,
+        claimed=100,
     )
 
 
 def findings(found: Found, ground: Ground) -> list[Finding]:
     """Return what a policy may judge."""
     owned = [_owned(one, ground) for one in found.attributions]
-    dealt = [_dealt(one, ground) for one in found.exposures if one.kind != "ownership"]
-    return [*owned, *dealt, covered(_known(found, ground))]
+    dealt = [finding for _, finding in dealings(found, ground)]
+    suspected = suspicions.findings(found.behaviours, ground)
+    return [*owned, *dealt, *suspected, covered(_known(found, ground))]
+
+
+def dealings(found: Found, ground: Ground) -> list[tuple[Exposure, Finding]]:
+    """Pair what the subject dealt with with what a policy judges of it."""
+    return [(one, _dealt(one, ground)) for one in found.exposures if one.kind != "ownership"]
 
 
 def _known(found: Found, ground: Ground) -> Coverage:
@@ -174,9 +187,11 @@ def _owned(one: Attribution, ground: Ground) -> Finding:
         entity=one.entity_id,
         jurisdictions=one.jurisdictions,
         lists=(one.listing.list_id,) if one.listing else (),
-        legal_status=_status(one.listing, ground),
+        legal_status=answers.legal_status(one.listing, ground),
         basis=one.basis,
         share=Decimal(1),
+        ties=tied_now(ground, one.entity_id),
+        aliases=aliases(ground, one.entity_id),
     )
 
 
@@ -188,7 +203,7 @@ def _dealt(one: Exposure, ground: Ground) -> Finding:
         entity=one.entity_id,
         jurisdictions=one.jurisdictions,
         lists=(one.listing.list_id,) if one.listing else (),
-        legal_status=_status(one.listing, ground),
+        legal_status=answers.legal_status(one.listing, ground),
         direction="received" if one.direction == "received" else "sent",
         after_designation=one.after_designation,
         value=one.value,
@@ -198,13 +213,9 @@ def _dealt(one: Exposure, ground: Ground) -> Finding:
         fiat=one.fiat,
         fiat_currency=one.currency,
         passes_through=one.passes_through,
+        ties=tied_while(ground, one),
+        aliases=aliases(ground, one.entity_id),
     )
-
-
-def _status(listing: Listing | None, ground: Ground) -> LegalStatus:
-    if listing is None:
-        return "none"
-    return "listed" if answers.in_force(listing, ground) else "removed"
 
 
 def screen(
@@ -263,6 +274,8 @@ def judge(question: Question, settings: Settings, request: Request, policy: Poli
         "policy": policy.name,
         "triggers": [asdict(trigger) for trigger in triggers],
     }
+    for row, ids in zip(answer["exposures"], _path_ids(question, found, policy, triggers), strict=True):
+        row["path_ids"] = ids
     answer["result_sha256"] = fingerprint(answer)
     screening_id = new_id("scr")
     own = f"/v1/screenings/{screening_id}"
@@ -278,6 +291,15 @@ def judge(question: Question, settings: Settings, request: Request, policy: Poli
         },
         "created_at": timestamp(),
     }
+
+
+def _path_ids(question: Question, found: Found, policy: Policy, triggers: Iterable[Trigger]) -> list[list[str]]:
+    """By exposure, the ids of the best paths behind it where it made a rule fire."""
+    fired = {(one.policy, one.rule_id) for one in triggers}
+    pairs = dealings(found, question.ground)
+    reasons = set(best_paths.caused((load(MANDATORY), policy), fired, pairs)) if found.facts else set()
+    named = best_paths.ids(question, found.facts.number, reasons) if found.facts and reasons else {}
+    return [named.get(best_paths.sought_of(one), []) if one in reasons else [] for one in found.exposures]
 
 
 def _check_lag(ground: Ground, settings: Settings) -> None:
@@ -301,7 +323,7 @@ def _answer(found: Found, ground: Ground, settings: Settings, request: Request) 
         "subject": answers.subject(request.address, found.canonical, found.facts, ground),
         "attributions": answers.attributions(found.attributions, ground.network.name),
         "exposures": answers.exposures(found.exposures),
-        "behaviours": [],
+        "behaviours": suspicions.told(found.behaviours, ground),
         "coverage": answers.coverage(ground, settings, found.exposures, cut=found.cut),
         "as_of": answers.as_of(ground),
     }
@@ -315,11 +337,13 @@ def fingerprint(answer: Json) -> str:
 def lasting(answer: Json) -> Json:
     """Give all of an answer that the same question at the same block and labels gives again.
 
-    Left out is what depends on the clock (lag, times), on who asked (references, spelling of the address), on
-    the name of the generation and on the version of the software: these may differ when it is replayed.
+    Left out is what depends on the clock (lag, times, paths that there was time to look for), on who asked
+    (references, spelling of the address), on the name of the generation and on the version of the software: these may
+    differ when it is replayed.
     """
     fixed = pick(answer, "status", "decision", "decision_reason", "kind", "asset", "amount", "direction")
-    fixed |= pick(answer, "policy", "method", "attributions", "exposures", "behaviours", "triggers")
+    fixed |= pick(answer, "policy", "method", "attributions", "behaviours", "triggers")
+    fixed["exposures"] = [pick(row, *row.keys() - {"path_ids"}) for row in answer["exposures"]]
     fixed["subject"] = pick(answer["subject"], "chain", "canonical", "seen_on_chain", "first_seen_height")
     fixed["coverage"] = pick(
         answer["coverage"], "indexed_height", "truncated", "unattributed_share", "history_from_height"

@@ -6,7 +6,8 @@ configured, and costs a millisecond; it says nothing about whether the labels ar
 
 from service.answers import Json
 from service.desk import Desk
-from service.policy import Finding, Policy, decide, evaluate
+from service.policy import Finding, decide, evaluate
+from service.rulebook import Policy
 
 LISTED = Finding("ownership", "sanctioned_entity", 100, basis="listed_address", legal_status="listed")
 IN_CLUSTER = Finding("ownership", "sanctioned_entity", 1, basis="cluster_of_listed_address", legal_status="listed")

@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,15 +10,15 @@ from chains.ids import tx_key
 from heuristics import lookup
 from heuristics.exposure import paths as search
 from heuristics.exposure import trace as following
-from heuristics.exposure.coins import Coins, coins_of
+from heuristics.exposure.coins import coins_of
 from heuristics.exposure.passes.parts import MOST_HOPS
-from heuristics.exposure.paths import Limits, Path, Step
-from heuristics.exposure.wheel import PASSES, SENT
+from heuristics.exposure.paths import Limits
 from service import answers
 from service.answers import Json
+from service.best_paths import total, write_paths
 from service.exits import BadInputError, NotFoundError
 from service.live import Question
-from service.naming import Names, btc, number_of, party, share, sought
+from service.naming import Names, btc, party, share, sought
 from service.reading import not_indexed, read_txid
 from service.screening import look_up
 from service.settings import Settings
@@ -28,7 +27,6 @@ MOST_PATHS: Final = 50
 VISITS_SHOWN: Final = 500
 _OUTPOINT: Final = re.compile(r"([^:]+):(\d{1,10})")
 _AMOUNT: Final = re.compile(r"\d{1,8}(\.\d{1,8})?")
-_ID_DIGITS: Final = 32
 
 
 class Asked(NamedTuple):
@@ -72,64 +70,6 @@ def paths(question: Question, settings: Settings, text: str, asked: Asked) -> Js
         "coverage": answers.coverage(question.ground, settings, found.exposures, cut=cut),
         "as_of": answers.as_of(question.ground),
     }
-
-
-def total(coins: Coins, number: int, direction: str) -> float:
-    """Satoshi that the wallet of an address received, or sent, in all."""
-    lines = coins.lines(coins.wallet_of(number))
-    side = SENT if direction == search.SENT else 0
-    return float(lines["value"][lines["flags"] & (SENT | PASSES) == side].sum())
-
-
-def write_paths(question: Question, found: tuple[Path, ...], whole: float) -> list[Json]:
-    """Write paths; `whole` is satoshi of all that the wallet received, or sent."""
-    coins = coins_of(question.cursor)
-    steps = [step for path in found for step in path.steps]
-    numbers = {step: number_of(coins, step_coin(step)) for step in steps}
-    places = {place for step in steps for place in (step.maker, step.spender)}
-    names = Names(question, places | {path.end for path in found}, numbers.values())
-    written = []
-    for path in found:
-        told = [_step(step, names, numbers[step]) for step in path.steps]
-        ends_at = None if path.code is None else party(question, coins, path.code)
-        written.append(
-            {
-                "id": _id_of(told, ends_at),
-                "value": btc(path.value),
-                "share": share(path.value, whole),
-                "fifo": btc(path.fifo),
-                "ends_at": ends_at,
-                "end_txid": names.txid(path.end),
-                "steps": told,
-            }
-        )
-    return written
-
-
-def step_coin(step: Step) -> tuple[int, int, int, int]:
-    """Maker, vout, spender, vin of a step's coin."""
-    return step.maker, step.vout, step.spender, step.vin
-
-
-def _step(step: Step, names: Names, number: int) -> Json:
-    return {
-        "txid": names.txid(step.maker),
-        "vout": step.vout,
-        "spent_in": names.txid(step.spender),
-        "value": btc(step.value),
-        "haircut": btc(step.haircut),
-        "fifo": btc(step.fifo),
-        "address": names.address(number),
-        "paid_at": names.time(step.maker),
-        "spent_at": names.time(step.spender),
-    }
-
-
-def _id_of(steps: list[Json], ends_at: Json | None) -> str:
-    """Name a path by its coins and its end, the same in every generation that has both."""
-    coins = [f"{step['txid']}:{step['vout']}>{step['spent_in']}" for step in steps]
-    end = "open" if ends_at is None else f"{ends_at['category']}/{(ends_at['entity'] or {}).get('id')}"
-    return "pth_" + sha256("\n".join([*coins, end]).encode()).hexdigest()[:_ID_DIGITS]
 
 
 # One output -------------------------------------------------------------------------------------------------

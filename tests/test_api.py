@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from chains.bitcoin.address import text_of_payload
-from service.api import method_models, models, reads
+from service.api import method_models, models, reads, status_models, who_models
 from service.live import Question
 from store.index import Index
 from tests.service_world import TestClient, client, world
@@ -49,7 +49,7 @@ def expect(answer: Any, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == PROBLEM
     problem: dict[str, Any] = answer.json()
-    reads.Problem.model_validate(problem)
+    status_models.Problem.model_validate(problem)
     assert problem["code"] == code
     assert problem["status"] == status
     assert problem["request_id"] == answer.headers["x-request-id"]
@@ -78,8 +78,8 @@ READS: list[tuple[str, type[BaseModel]]] = [
     (A + "/exposure", reads.ExposureAnswer),
     (A + "/exposure?scope=address", reads.ExposureAnswer),
     (A + "/exposure?scope=cluster&height={height}", reads.ExposureAnswer),
-    (A + "/attribution", reads.AttributionAnswer),
-    (A + "/attribution?height={height}", reads.AttributionAnswer),
+    (A + "/attribution", who_models.AttributionAnswer),
+    (A + "/attribution?height={height}", who_models.AttributionAnswer),
     (A + "/counterparties", reads.CounterpartyPage),
     (A + "/transactions", reads.AddressTransactionPage),
     (A + "/cluster", reads.ClusterAnswer),
@@ -87,7 +87,7 @@ READS: list[tuple[str, type[BaseModel]]] = [
     (A + "/why?other={never}", reads.WhyAnswer),
     ("/v1/addresses/bitcoin/{never}", reads.AddressAnswer),
     ("/v1/addresses/bitcoin/{never}/exposure", reads.ExposureAnswer),
-    ("/v1/addresses/bitcoin/{never}/attribution", reads.AttributionAnswer),
+    ("/v1/addresses/bitcoin/{never}/attribution", who_models.AttributionAnswer),
     ("/v1/addresses/bitcoin/{never}/counterparties", reads.CounterpartyPage),
     ("/v1/addresses/bitcoin/{never}/transactions", reads.AddressTransactionPage),
     ("/v1/addresses/bitcoin/{never}/cluster", reads.ClusterAnswer),
@@ -97,8 +97,8 @@ READS: list[tuple[str, type[BaseModel]]] = [
     ("/v1/clusters/bitcoin/{owned}/addresses", reads.MemberPage),
     ("/v1/clusters/bitcoin/{never}/addresses", reads.MemberPage),
     ("/v1/transactions/bitcoin/{coinjoin}", reads.TransactionAnswer),
-    ("/v1/entities/hinode", reads.EntityAnswer),
-    ("/v1/entities/ofac_sdn-90001", reads.EntityAnswer),
+    ("/v1/entities/hinode", who_models.EntityAnswer),
+    ("/v1/entities/ofac_sdn-90001", who_models.EntityAnswer),
     ("/v1/search?q=taiga", reads.SearchAnswer),
     ("/v1/search?q={owned}", reads.SearchAnswer),
     ("/v1/search?q={coinjoin}", reads.SearchAnswer),
@@ -108,11 +108,11 @@ READS: list[tuple[str, type[BaseModel]]] = [
     ("/v1/sanctions?status=removed", reads.SanctionsPage),
     ("/v1/categories", reads.CategoriesAnswer),
     ("/v1/methods", method_models.MethodsAnswer),
-    ("/v1/status", reads.StatusAnswer),
-    ("/v1/selftest", reads.SelfTest),
+    ("/v1/status", status_models.StatusAnswer),
+    ("/v1/selftest", status_models.SelfTest),
     ("/v1/screenings", models.ScreeningPage),
-    ("/healthz", reads.Health),
-    ("/readyz", reads.Health),
+    ("/healthz", status_models.Health),
+    ("/readyz", status_models.Health),
 ]
 
 

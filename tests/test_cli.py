@@ -383,6 +383,7 @@ def test_the_demo_leaves_other_peoples_folders_alone(tmp_path: Path) -> None:
 def test_every_error_has_its_exit_code() -> None:
     """The table names classes that exist, and whatever is not in it is told apart from a defect."""
     from chains import errors as chain_errors  # noqa: PLC0415
+    from heuristics import rules  # noqa: PLC0415
     from heuristics.exposure import trace  # noqa: PLC0415
     from service import exits  # noqa: PLC0415
     from store import errors as store_errors  # noqa: PLC0415
@@ -390,7 +391,7 @@ def test_every_error_has_its_exit_code() -> None:
     from store.formats import problems  # noqa: PLC0415
     from worlds.score import evaluate  # noqa: PLC0415
 
-    homes = (chain_errors, exits, store_errors, index, problems, evaluate, trace)
+    homes = (chain_errors, rules, exits, store_errors, index, problems, evaluate, trace)
     for name, _ in CODES:
         assert any(hasattr(home, name) for home in homes), name
     assert exit_of(chain_errors.NodeError("x")) is Exit.SOURCE

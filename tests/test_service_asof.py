@@ -81,6 +81,31 @@ def test_a_read_answers_as_of_a_height_and_labels(api: TestClient, then: Then, w
         assert of_then["attributions"] == []
 
 
+def test_clusters_and_their_evidence_answer_as_of_a_height(api: TestClient, then: Then) -> None:
+    """A cluster, its members and the chain of edges between two of them, as they were; now they may be others."""
+    address, other = (then.place.case(name).address for name in ("listed", "cluster of listed"))
+    for way, more in (
+        (f"/v1/addresses/bitcoin/{address}/cluster", {}),
+        (f"/v1/clusters/bitcoin/{address}", {}),
+        (f"/v1/addresses/bitcoin/{address}/why", {"other": other}),
+    ):
+        of_then = get(api, way, height=then.height, labels=then.labels, **more)["as_of"]
+        now = get(api, way, **more)["as_of"]
+        assert (of_then["height"], of_then["labels"]) == (then.height, then.labels)
+        assert (now["height"], now["labels"]) != (then.height, then.labels)
+    members = f"/v1/clusters/bitcoin/{address}/addresses"
+    assert 0 < len(get(api, members, height=then.height)["items"]) <= len(get(api, members)["items"])
+
+
+def test_why_answers_as_of_on_the_command_line(then: Then) -> None:
+    """`tadoru why` takes --height and --labels, and says what is not built."""
+    pair = [then.place.case(name).address for name in ("listed", "cluster of listed")]
+    asked = ("why", *pair, "--height", str(then.height), "--labels", then.labels, "--json")
+    answer = told(tadoru(*asked, data=then.place.data))
+    assert (answer["as_of"]["height"], answer["together"]) == (then.height, True)
+    failed(tadoru("why", *pair, "--height", "7", data=then.place.data), Exit.NO_INDEX, "bitcoin --height 7` builds")
+
+
 def test_one_of_both_is_enough_and_the_live_one_is_meant_first(api: TestClient, then: Then) -> None:
     """A height alone, or labels alone, name the generation that fits; the live one where it does."""
     path = f"/v1/addresses/bitcoin/{NEVER}/exposure"

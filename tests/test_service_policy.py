@@ -9,24 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heuristics.attribution import behaviours
 from service.exits import BadInputError
-from service.policy import (
+from service.policy import Coverage, Finding, Tied, covered, decide, evaluate
+from service.rulebook import (
+    KNOWN_CATEGORIES,
     MANDATORY,
     Basis,
     Condition,
-    Coverage,
-    Finding,
     LegalStatus,
     Policy,
+    Relation,
     Rule,
-    covered,
-    decide,
-    evaluate,
     load,
     parse,
     shipped,
 )
-from service.rulebook import KNOWN_CATEGORIES
 
 LISTED = Finding("ownership", "sanctioned_entity", 100, basis="listed_address", legal_status="listed")
 DEALT = Finding(
@@ -71,7 +69,24 @@ findings = st.builds(
     fiat=st.none() | st.decimals(0, 10**6, places=2),
     fiat_currency=st.sampled_from(["USD", "JPY"]),
     passes_through=st.booleans(),
+    ties=st.lists(
+        st.builds(
+            Tied, st.sampled_from(["ofac_sdn", "eu"]), st.frozensets(st.sampled_from(get_args(Relation)), min_size=1)
+        ),
+        max_size=2,
+    ),
 )
+suspicions = st.builds(
+    Finding,
+    kind=st.just("behaviour"),
+    category=st.sampled_from(["unattributed", "exchange", "sanctioned_entity"]),
+    confidence=st.just(50),
+    legal_status=st.sampled_from(get_args(LegalStatus)),
+    behaviour=st.sampled_from(get_args(behaviours.Kind)),
+    tier=st.sampled_from(get_args(behaviours.Tier)),
+    score=st.decimals(0, 1, places=3),
+)
+findings |= suspicions
 findings |= st.builds(
     covered,
     st.builds(
@@ -96,6 +111,18 @@ def verdict(policy: Policy, *found: Finding, complete: bool = True) -> str:
 def with_condition(condition: str) -> Policy:
     """Return a policy of one review rule over direct exposure."""
     return parse(TEMPLATE.format(condition=condition), "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("legal_status", "after", "fires"),
+    [("listed", True, ["R-DIR-1"]), ("listed", False, []), ("none", False, ["R-DIR-2"]), ("removed", False, [])],
+)
+def test_dealings_with_the_sanctioned_count_from_their_day_on(
+    legal_status: LegalStatus, after: bool, fires: list[str]
+) -> None:
+    """With a date of designation only what came after it; of whom a source calls sanctioned without a list, all."""
+    dealt = replace(DEALT, legal_status=legal_status, after_designation=after)
+    assert [one.rule_id for one in evaluate(load("sanctions-only"), [dealt])] == fires
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -232,6 +259,12 @@ def test_a_trigger_shows_the_expression_it_evaluated() -> None:
         (TEMPLATE.format(condition="max_lists: 0"), r"line 8: max_lists says nothing about kind direct"),
         (TEMPLATE.format(condition="truncated: true"), r"line 8: truncated says nothing about kind direct"),
         (TEMPLATE.replace("direct", "coverage").format(condition="min_share: 1"), r"line 8: min_share says nothing"),
+        (TEMPLATE.replace("direct", "coverage").format(condition="tier: [lead]"), r"line 8: tier says nothing"),
+        (TEMPLATE.replace("direct", "behaviour").format(condition="min_share: 1"), r"line 8: min_share says nothing"),
+        (TEMPLATE.replace("direct", "behaviour").format(condition="behaviour: [passing]"), r"line 8: .*'pass_through'"),
+        (TEMPLATE.replace("direct", "[direct, behaviour]").format(condition="max_hops: 2"), r"line 7: only direct and"),
+        (TEMPLATE.format(condition="behaviour: [pass_through]"), r"line 8: behaviour says nothing about kind direct"),
+        (TEMPLATE.format(condition="min_score: 0.5"), r"line 8: min_score says nothing about kind direct"),
         (TEMPLATE.replace("direct", "coverage").replace("      {condition}\n", ""), r"line 7: .* needs one of"),
         (TEMPLATE.replace("direct", "[direct, ownership]").format(condition="max_hops: 2"), r"line 7: only direct and"),
         (TEMPLATE.replace("direct", "[direct, shell]").format(condition="max_hops: 2"), r"line 7: .*'indirect'"),
@@ -301,6 +334,10 @@ def made_for(when: Condition) -> Finding:
         unsolicited=when.unsolicited,
         fiat=when.min_fiat.value if when.min_fiat else None,
         fiat_currency=when.min_fiat.currency if when.min_fiat else None,
+        ties=(Tied("ofac_sdn", frozenset(when.relation)),) if when.relation else (),
+        behaviour=when.behaviour[0] if when.behaviour else None,
+        tier=when.tier[0] if when.tier else None,
+        score=when.min_score or Decimal(0),
     )
 
 
@@ -315,6 +352,8 @@ def other_words(when: Condition) -> Iterator[dict[str, Any]]:
         "basis": (when.basis, {None, *get_args(Basis)}),
         "legal_status": (when.legal_status, set(get_args(LegalStatus))),
         "after_designation": ({when.after_designation}, {False, True}),
+        "behaviour": (when.behaviour, {None, *get_args(behaviours.Kind)}),
+        "tier": (when.tier, {None, *get_args(behaviours.Tier)}),
     }
     for field, (wanted, all_of_them) in named.items():
         if wanted not in (None, {None}):
@@ -330,7 +369,9 @@ def just_below(when: Condition, made: Finding) -> Iterator[Finding]:
         "max_hops": {"hops": made.hops + 1},
         "min_value": {"value": made.value - 1},
         "min_share": {"share": made.share - step},
+        "min_score": {"score": made.score - step},
         "min_fiat": {"fiat": None if made.fiat is None else made.fiat - step},
+        "relation": {"ties": (Tied("ofac_sdn", frozenset({*(when.relation or ()), "of_no_rule"})),)},
     }
     yield from (replace(made, **field) for name, field in less.items() if getattr(when, name) is not None)
     known = made.coverage
@@ -355,6 +396,8 @@ def test_every_rule_fires_at_its_thresholds_and_not_below(name: str, rule: Rule)
         assert fired(name, rule, replace(made, category=each))
     for each in when.kind:
         assert fired(name, rule, replace(made, kind=each))
+    for each in when.tier or ():
+        assert fired(name, rule, replace(made, tier=each))
     for each in when.jurisdiction or ():
         assert fired(name, rule, replace(made, jurisdictions=("SG", each)))
     for less in just_below(when, made):
@@ -366,7 +409,12 @@ def test_every_rule_says_what_it_saw(name: str, rule: Rule) -> None:
     """Thresholds and what was observed stand in the expression, of dealings share, value and hops always."""
     (trigger,) = [one for one in evaluate(load(name), [made_for(rule.when)]) if one.rule_id == rule.id]
 
-    words = {"direct": ("value ", "share ", "hops "), "coverage": (trigger.metric,), "ownership": ("kind = ownership",)}
+    words = {
+        "direct": ("value ", "share ", "hops "),
+        "coverage": (trigger.metric,),
+        "ownership": ("kind = ownership",),
+        "behaviour": ("kind = behaviour", "seen: pass_through"),
+    }
     for word in words[rule.when.kind[0]]:
         assert word in trigger.expression
     assert trigger.threshold
@@ -378,7 +426,7 @@ def test_rules_are_few_and_each_says_why(name: str) -> None:
     """A policy can be read in one sitting, and no two rules give the same reason."""
     rules = load(name).rules
 
-    assert len(rules) <= 20
+    assert len(rules) <= 24
     assert len({rule.reason for rule in rules}) == len(rules)
 
 
@@ -428,6 +476,60 @@ def test_strict_jp_is_never_milder_than_balanced(found: list[Finding]) -> None:
     balanced, strict = (milder.index(verdict(load(name), *found)) for name in ("balanced", "strict-jp"))
 
     assert strict >= balanced
+
+
+# suspicions ------------------------------------------------------------------------------------------------
+
+FRONT = Finding(
+    "behaviour",
+    "exchange",
+    62,
+    entity="garantex",
+    lists=("ofac_sdn",),
+    legal_status="listed",
+    behaviour="pass_through",
+    tier="lead",
+    score=Decimal("0.620"),
+)
+
+
+def test_fronts_hold_as_the_policies_say() -> None:
+    """A lead to a listed party's front holds in strict-jp alone, a probable one in balanced too."""
+    probable = replace(FRONT, tier="probable", score=Decimal("0.9"))
+    unlisted = replace(probable, lists=(), legal_status="none")
+
+    found = {name: [verdict(load(name), one) for one in (FRONT, probable, unlisted)] for name in CHOICES}
+
+    assert found == {
+        "balanced": ["allow", "review", "review"],
+        "sanctions-only": ["allow", "allow", "allow"],
+        "strict-jp": ["review", "review", "review"],
+    }
+    assert verdict(load("strict-jp"), replace(FRONT, legal_status="none")) == "allow"
+    assert verdict(load("strict-jp"), replace(FRONT, legal_status="removed")) == "allow"
+
+
+@given(st.lists(suspicions, max_size=5))
+def test_no_shipped_policy_blocks_on_a_suspicion(found: list[Finding]) -> None:
+    """However sure a suspicion is, a person decides; the mandatory rules look at none."""
+    assert "behaviour" not in {kind for rule in load(MANDATORY).rules for kind in rule.when.kind}
+    for name in CHOICES:
+        assert verdict(load(name), *found) in {"allow", "review"}
+
+
+def test_a_rule_about_suspicions_says_which_and_of_whom() -> None:
+    """Its bound, kind, tier and party stand in the expression; a score below the bound does not count."""
+    text = TEMPLATE.replace("direct", "behaviour").format(condition="behaviour: [pass_through]\n      min_score: 0.5")
+    policy = parse(text, "mine.yaml")
+    (trigger,) = evaluate(policy, [FRONT, replace(FRONT, score=Decimal("0.499")), DEALT])
+
+    assert (trigger.metric, trigger.threshold, trigger.observed) == ("score", "0.5", "0.620")
+    expected = (
+        "kind = behaviour and behaviour in {pass_through} and score 0.620 >= 0.5 "
+        "(seen: pass_through lead 0.620 of garantex)"
+    )
+    assert trigger.expression == expected
+    assert evaluate(policy, [replace(FRONT, behaviour="miner_account")]) == []
 
 
 # adding up -------------------------------------------------------------------------------------------------
@@ -561,3 +663,63 @@ def test_coverage_can_be_judged(condition: str, holds: Coverage, fails: Coverage
     assert trigger.expression.startswith("kind = coverage and ")
     assert trigger.expression.endswith(expression)
     assert verdict(policy, covered(fails)) == verdict(policy, DEALT) == "allow"
+
+
+def owned_by(*kinds: str, list_id: str = "ofac_sdn") -> Finding:
+    """An address of a party that is tied to a list."""
+    return Finding("ownership", "exchange", 90, basis="entity_attribution", ties=(Tied(list_id, frozenset(kinds)),))
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_listed_parties_own_by_half_is_blocked(name: str) -> None:
+    """Half or more in listed hands counts as listed, and so does an unlisted address of a listed party."""
+    assert verdict(load(name), owned_by("owned_50")) == "block"
+    assert verdict(load(name), owned_by("listed")) == "block"
+    assert verdict(load(name), replace(owned_by("owned_50"), confidence=49)) != "block"
+
+
+@pytest.mark.parametrize("name", ["balanced", "strict-jp"])
+@pytest.mark.parametrize("kind", ["successor_of", "operated_by", "nested_in", "fronts_for"])
+def test_successors_and_fronts_of_listed_parties_are_held(name: str, kind: str) -> None:
+    """They are no listed parties by law, alone or behind an owner."""
+    assert verdict(load(name), owned_by(kind)) == "review"
+    assert verdict(load(name), owned_by("owned_50", kind)) == "review"
+
+
+def test_a_policy_chooses_which_relations_count() -> None:
+    """A tie counts only if the rule names every kind on its way, and the list at its end where it names lists."""
+    policy = parse(
+        TEMPLATE.replace("kind: direct", "kind: ownership").format(
+            condition="relation: [successor_of, owned_50]\n      list: [ofac_sdn]"
+        ),
+        "mine.yaml",
+    )
+    (rule,) = policy.rules
+
+    def matched(*kinds: str, list_id: str = "ofac_sdn") -> bool:
+        fired_by = {one.rule_id for one in evaluate(policy, [owned_by(*kinds, list_id=list_id)])}
+        return rule.id in fired_by
+
+    assert matched("successor_of")
+    assert matched("successor_of", "owned_50")
+    assert not matched("successor_of", "fronts_for")
+    assert not matched("listed")
+    assert not matched("successor_of", list_id="eu_fsf")
+    (trigger,) = evaluate(policy, [owned_by("successor_of")])
+    assert "relation in {successor_of, owned_50}" in trigger.expression
+    assert "successor_of ofac_sdn" in trigger.expression
+
+
+def test_relation_and_legal_status_do_not_go_together() -> None:
+    """A rule about relations looks for parties that no list names: legal_status is refused beside it, with its line."""
+    text = TEMPLATE.format(condition="relation: [owned_50]\n      legal_status: [listed]")
+    with pytest.raises(BadInputError, match=r"mine.yaml, line 9: .*legal_status says nothing beside it"):
+        parse(text, "mine.yaml")
+
+
+def test_a_rule_may_name_an_entity_by_any_of_its_ids() -> None:
+    """What another source calls the party is as good as its own id."""
+    policy = parse(TEMPLATE.format(condition="entity: [ofac_sdn-1]"), "mine.yaml")
+    known = replace(DEALT, category="exchange", legal_status="none", entity="garantex")
+    assert not evaluate(policy, [known])
+    assert evaluate(policy, [replace(known, aliases=["ofac_sdn-1"])])

@@ -16,7 +16,7 @@ import pytest
 from heuristics import generation as building
 from service import replay, report, screening
 from service.answers import Json
-from service.api import models
+from service.api import models, record_models
 from service.desk import Desk, desk_for_once
 from service.exits import BadInputError, Exit, NotFoundError
 from service.report_page import tag
@@ -84,7 +84,7 @@ def test_a_record_replays_to_the_same_hash_and_is_audited(desk: Desk, name: str)
 
     outcome = replay.replay(desk, answer["id"])
 
-    models.Replay.model_validate(outcome)
+    record_models.Replay.model_validate(outcome)
     assert outcome["same"] is True
     assert outcome["differences"] == []
     assert outcome["recorded_sha256"] == outcome["replayed_sha256"] == answer["result_sha256"]
@@ -116,7 +116,7 @@ def test_another_version_of_the_policy_is_refused(desk: Desk) -> None:
     answer = screened(desk, "listed")
     desk.policies["balanced"] = desk.policies["balanced"].model_copy(update={"version": 99})
 
-    with pytest.raises(BadInputError, match="balanced@1, here is balanced@99"):
+    with pytest.raises(BadInputError, match="balanced@3, here is balanced@99"):
         replay.replay(desk, answer["id"])
     assert replay.rescreen(desk, answer["id"]).answer["policy"] == "balanced@99"
 
@@ -273,10 +273,10 @@ def test_over_http_a_record_is_replayed_rescreened_and_exported(api: TestClient)
     for body in bodies:
         outcome = api.post(f"{own}/replay", **body)
         assert outcome.status_code == 200, outcome.text
-        assert models.Replay.model_validate(outcome.json()).same is True
+        assert record_models.Replay.model_validate(outcome.json()).same is True
         models.Screening.model_validate(api.post(f"{own}/rescreen", **body).json())
     assert len(api.get("/v1/screenings").json()["items"]) == 3
-    models.Report.model_validate(api.get(f"{own}/report").json())
+    record_models.Report.model_validate(api.get(f"{own}/report").json())
     for method, way in (("POST", "replay"), ("POST", "rescreen"), ("GET", "report")):
         expect(api.request(method, f"/v1/screenings/scr_none/{way}"), 404, "not_found")
     expect(api.post(f"{own}/replay", json={"x": 1}), 422, "invalid_body")
@@ -360,7 +360,7 @@ def test_the_json_export_carries_the_record_and_the_hash_of_each_part(desk: Desk
 
     both = json.loads(report.report(body, "json").body)
 
-    models.Report.model_validate(both)
+    record_models.Report.model_validate(both)
     written = json.dumps(both["record"], separators=(",", ":"), ensure_ascii=False).encode()
     assert written == body
     hashes = {part["name"]: (part["sha256"], part["bytes"]) for part in both["manifest"]["parts"]}

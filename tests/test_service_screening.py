@@ -19,7 +19,7 @@ from service.api import models
 from service.desk import Desk, desk_for_once
 from service.exits import BadInputError, NotReadyError
 from service.live import Live
-from service.policy import load
+from service.rulebook import load
 from service.settings import Settings
 from store.files import remove
 from store.index import Index

@@ -405,6 +405,29 @@ def test_evidence_shows_what_the_rules_matched(api: TestClient) -> None:
             assert kinds >= {"coin", "end", "member"}
 
 
+def test_a_screening_names_the_paths_behind_what_made_a_rule_fire(api: TestClient) -> None:
+    """Rows that a rule fired on have the ids of paths that the evidence and the subject's paths tell; others none."""
+    named = 0
+    for name in ("shell", "former counterparty", "mixer"):
+        filed = screen(api, world().case(name).address, policy="balanced").json()
+        found = get(api, f"/v1/screenings/{filed['id']}/evidence")
+        shown = {
+            (one["direction"], one["category"], (one["entity"] or {}).get("id")): [path["id"] for path in one["paths"]]
+            for one in found["exposures"]
+            if found["chosen_by"] == "triggers"
+        }
+        for row in filed["exposures"]:
+            key = row["direction"], row["category"], (row["entity"] or {}).get("id")
+            assert row["path_ids"] == ([] if row["kind"] == "ownership" else shown.get(key, row["path_ids"]))
+            if row["path_ids"]:
+                named += 1
+                to = (row["entity"] or {}).get("id") or row["category"]
+                again = get(api, of(name) + "/paths", to=to, direction=row["direction"])
+                assert set(row["path_ids"]) <= {path["id"] for path in again["paths"]}
+        assert any(row["path_ids"] for row in filed["exposures"]) == bool(shown)
+    assert named
+
+
 def test_evidence_of_what_is_not_there(api: TestClient, place: World, tmp_path: Path) -> None:
     """No such screening: 404. A generation that is gone: 404 with the command that builds it."""
     expect(api.get("/v1/screenings/scr_none/evidence"), 404, "not_found")

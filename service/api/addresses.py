@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from service import attribution as attribution_of
 from service import by_method, reading
 from service.answers import Json
-from service.api import reads, trail_models
+from service.api import reads, trail_models, who_models
 from service.api.wire import (
     DEFAULT_PAGE,
     AddressPath,
@@ -62,10 +63,12 @@ def exposure(  # noqa: PLR0913 parameters of one question
     return ask(request, chain, lambda question, desk: by_method.exposure(question, desk.settings, address, how), when)
 
 
-@router.get(ADDRESS + "/attribution", response_model=reads.AttributionAnswer, operation_id="attribution")
+@router.get(ADDRESS + "/attribution", response_model=who_models.AttributionAnswer, operation_id="attribution")
 def attribution(request: Request, chain: ChainPath, address: AddressPath, when: When) -> Response:
     """Return who is behind the address, with the evidence."""
-    return ask(request, chain, lambda question, desk: reading.attribution(question, desk.settings, address), when)
+    return ask(
+        request, chain, lambda question, desk: attribution_of.attribution(question, desk.settings, address), when
+    )
 
 
 @router.get(ADDRESS + "/counterparties", response_model=reads.CounterpartyPage, operation_id="counterparties")
@@ -100,9 +103,9 @@ def transactions(
 
 
 @router.get(ADDRESS + "/cluster", response_model=reads.ClusterAnswer, operation_id="address_cluster")
-def address_cluster(request: Request, chain: ChainPath, address: AddressPath) -> Response:
+def address_cluster(request: Request, chain: ChainPath, address: AddressPath, when: When) -> Response:
     """Return the cluster the address is in."""
-    return ask(request, chain, lambda question, _: reading.cluster(question, address))
+    return ask(request, chain, lambda question, _: reading.cluster(question, address), when)
 
 
 @router.get(ADDRESS + "/why", response_model=reads.WhyAnswer, operation_id="why")
@@ -110,16 +113,17 @@ def why(
     request: Request,
     chain: ChainPath,
     address: AddressPath,
+    when: When,
     other: Annotated[str, Query(min_length=1, max_length=128)],
 ) -> Response:
     """Return why the address and another are under one control, as a chain of transactions."""
-    return ask(request, chain, lambda question, _: reading.why(question, address, other))
+    return ask(request, chain, lambda question, _: reading.why(question, address, other), when)
 
 
 @router.get(CLUSTER, response_model=reads.ClusterAnswer, operation_id="cluster")
-def cluster(request: Request, chain: ChainPath, member: MemberPath) -> Response:
+def cluster(request: Request, chain: ChainPath, member: MemberPath, when: When) -> Response:
     """Return a cluster by any member's address."""
-    return ask(request, chain, lambda question, _: reading.cluster(question, member))
+    return ask(request, chain, lambda question, _: reading.cluster(question, member), when)
 
 
 @router.get(CLUSTER + "/addresses", response_model=reads.MemberPage, operation_id="cluster_addresses")
@@ -127,6 +131,7 @@ def cluster_addresses(
     request: Request,
     chain: ChainPath,
     member: MemberPath,
+    when: When,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> Response:
@@ -136,7 +141,7 @@ def cluster_addresses(
     def pinned(question: Question, _: Desk) -> Json:
         return pinned_page(question, place, lambda after: reading.members(question, member, limit, after))
 
-    return ask(request, chain, pinned)
+    return ask(request, chain, pinned, when)
 
 
 @router.get("/transactions/{chain}/{txid}", response_model=reads.TransactionAnswer, operation_id="transaction")

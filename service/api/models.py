@@ -1,11 +1,13 @@
 """What goes over the wire, as declared in OpenAPI. Answers are built as plain dicts; tests hold them to this."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.policy import Action, Basis, Direction, Kind, Verdict
+from heuristics.attribution import behaviours
+from service.policy import Verdict
+from service.rulebook import Action, Basis, Direction, Kind
 
 Share = Annotated[str, Field(pattern=r"^(0(\.\d+)?|1(\.0+)?)$", examples=["0.2813"])]
 Hops = Annotated[str, Field(pattern=r"^\d+\.\d\d$", examples=["2.31"])]
@@ -109,6 +111,7 @@ class Edge(Answer):
     rule: Annotated[str, Field(examples=["cospend@1"])]
     txid: str | None
     confidence: Share
+    families: Annotated[list[str], Field(description="Kinds of evidence behind a change link; empty of any other.")]
     from_address: str | None
     to_address: str | None
 
@@ -119,6 +122,7 @@ class Evidence(Answer):
     tagged_address: str | None
     label: str | None
     tags: int
+    rule: Annotated[str | None, Field(description="The rule that claims it; null: tags do.", examples=["deposit@1"])]
     edges: list[Edge]
 
 
@@ -177,6 +181,18 @@ class Exposure(Answer):
     passes_through: bool
 
 
+PathId = Annotated[str, Field(pattern=r"^pth_[0-9a-f]{32}$")]
+
+
+class ScreenedExposure(Exposure):
+    """The same, with the best paths behind it where it made a rule fire, while there was time to look for them.
+
+    `GET …/evidence` of the screening, and `GET …/paths` of the subject, tell paths of these ids coin by coin.
+    """
+
+    path_ids: list[PathId] = []
+
+
 class Total(Answer):
     """What was received, or sent, in one way: value at each day's price, and its share of all of that direction."""
 
@@ -217,6 +233,44 @@ class TriggerAnswer(Answer):
     observed: str
     action: Action
     expression: str
+
+
+class Lot(Answer):
+    """Money that passed through a front: the payment to it, and the one by it, `dwell_s` seconds later.
+
+    `away`: it came from the party that is fronted for; else it went there.
+    """
+
+    paid_in: Hash
+    paid_out: Hash
+    value: Money
+    dwell_s: int
+    away: bool
+
+
+class Behaviour(Answer):
+    """What a rule suspects of the subject's wallet. It is no attribution: nobody is named as its holder.
+
+    `pass_through`: it may be a front for `fronts_for`. `nested_service`: somebody may run a service from this account
+    `at` a service. `miner_account`: a pool pays this account at a service. `miner_cashing_out`: a miner sells there.
+    `legal_status` is of the party that is named. `lots`: the largest ones that passed through a front.
+    """
+
+    id: behaviours.Kind
+    tier: behaviours.Tier
+    score: Share
+    rule: Annotated[str, Field(examples=["shell_front@1"])]
+    fronts_for: EntityRef | None
+    at: EntityRef | None
+    legal_status: Listing | None
+    speaks_for: Annotated[list[str], Field(alias="for", description="What speaks for it, in words.")]
+    against: Annotated[list[str], Field(description="What speaks against it, in words, the strongest first.")]
+    value: Money
+    transactions: int
+    first_at: Annotated[Time | None, Field(description="When it began, where the rule says so.")]
+    last_at: Time
+    txid: Annotated[Hash | None, Field(description="One transaction that shows it.")]
+    lots: list[Lot]
 
 
 class Coverage(Answer):
@@ -274,8 +328,8 @@ class Screening(Answer):
     method: str
     subject: Subject
     attributions: list[Attribution]
-    exposures: list[Exposure]
-    behaviours: list[dict[str, Any]]
+    exposures: list[ScreenedExposure]
+    behaviours: list[Behaviour]
     triggers: list[TriggerAnswer]
     coverage: Coverage
     as_of: AsOf
@@ -299,56 +353,3 @@ class ScreeningPage(Page):
 
 class NoBody(Ask):
     """A body that says nothing; it may be left out."""
-
-
-class Software(Answer):
-    """Which software answered: then, and when it was asked again."""
-
-    recorded: str
-    replayed: str
-
-
-class Replay(Answer):
-    """A recorded screening, answered again from a generation like the one that it cites.
-
-    `differences` names the parts of the answer that came out otherwise. A screening that ran out of time (`partial`)
-    does not come out the same: the replay has all the time it needs.
-    """
-
-    id: str
-    same: bool
-    recorded_sha256: Sha256
-    replayed_sha256: Sha256
-    differences: list[str]
-    generation: str
-    software: Software
-    replayed_at: Time
-
-
-class Part(Answer):
-    """One part of an export, with the hash of its bytes."""
-
-    name: str
-    media_type: str
-    bytes: int
-    sha256: Sha256
-
-
-class Manifest(Answer):
-    """What an export holds. The part record.json is the record as filed: JSON without spaces, fields in that order.
-
-    Its hash is the one that the audit chain has of the screening; `result_sha256` is over what a replay gives again.
-    """
-
-    screening: str
-    generated_at: Time
-    software: str
-    result_sha256: Sha256
-    parts: list[Part]
-
-
-class Report(Answer):
-    """A screening's export."""
-
-    record: Screening
-    manifest: Manifest

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service import answers, catalogue
 from service.answers import Json
-from service.api import reads
+from service.api import reads, who_models
 from service.api.method_models import MethodsAnswer
 from service.api.wire import DEFAULT_PAGE, Cursor, Limit, StrictRoute, ask, pinned_page, read_cursor, reply
 from service.desk import Desk
@@ -16,10 +16,16 @@ from service.live import Question
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["catalogue"])
 
 
-@router.get("/entities/{id}", response_model=reads.EntityAnswer, operation_id="entity")
+@router.get("/entities/{id}", response_model=who_models.EntityAnswer, operation_id="entity")
 def entity(request: Request, entity_id: Annotated[str, Path(alias="id", min_length=1, max_length=200)]) -> Response:
     """Return a real-world party with its listings."""
     return ask(request, None, lambda question, _: catalogue.entity(question, entity_id))
+
+
+@router.get("/entities/{id}/relations", response_model=who_models.RelationsAnswer, operation_id="relations")
+def relations(request: Request, entity_id: Annotated[str, Path(alias="id", min_length=1, max_length=200)]) -> Response:
+    """Return who owns, operates, succeeds, hides in or fronts for whom, and how the party counts as listed by that."""
+    return ask(request, None, lambda question, _: catalogue.related(question, entity_id))
 
 
 @router.get("/search", response_model=reads.SearchAnswer, operation_id="search")

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from service.api.reads import Problem
+from service.api.status_models import Problem
 
 DESCRIPTION = """\
 On-chain attribution and tracing: who is behind an address, whom it dealt with, and what to do about it, with evidence.

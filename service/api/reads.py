@@ -52,15 +52,6 @@ class ExposureAnswer(Answer):
     as_of: AsOf
 
 
-class AttributionAnswer(Answer):
-    """Who is behind an address, with tags, edges and conflicts."""
-
-    subject: Subject
-    attributions: list[Attribution]
-    coverage: Coverage
-    as_of: AsOf
-
-
 class Counterparty(Answer):
     """One party a cluster dealt with; `address` is its earliest member, null for what is no party."""
 
@@ -186,19 +177,6 @@ class TransactionAnswer(Answer):
     as_of: AsOf
 
 
-class EntityAnswer(Answer):
-    """A real-world party: what is claimed of it and where."""
-
-    id: str
-    name: str
-    category: str
-    jurisdictions: list[str]
-    tagged_addresses: int
-    listings: list[Listing]
-    source_sha256: str
-    as_of: AsOf
-
-
 class SearchHit(Answer):
     """One thing that a search found."""
 
@@ -259,72 +237,3 @@ class SanctionsPage(Page):
     """Listing intervals, by address."""
 
     items: list[SanctionedAddress]
-
-
-class ChainStatus(Answer):
-    """How far one chain is."""
-
-    chain: str
-    alias: str
-    indexed_height: int
-    tip_height: int | None
-    lag_s: int
-    stale: bool
-    history_from_height: int
-    generation: str
-    block_hash: str
-    labels: str
-    lists: dict[str, str]
-
-
-class StatusAnswer(Answer):
-    """What this service can answer right now."""
-
-    software: str
-    ready: bool
-    chains: list[ChainStatus]
-    policies: list[str]
-    retention_years: int
-
-
-class Health(Answer):
-    """Alive, or ready."""
-
-    status: Literal["ok"]
-
-
-class SelfTestCase(Answer):
-    """One positive control."""
-
-    name: str
-    passed: bool
-    detail: str
-
-
-class SelfTest(Answer):
-    """Synthetic positive controls through the deciding code."""
-
-    passed: bool
-    cases: list[SelfTestCase]
-
-
-class Fault(Answer):
-    """One field that is wrong."""
-
-    pointer: str
-    code: str
-    detail: str
-
-
-class Problem(Answer):
-    """An error (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    retryable: bool
-    errors: list[Fault]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from service import replay, report, screening
 from service.answers import Json
-from service.api import models
+from service.api import models, record_models
 from service.api.metrics import DECISIONS
 from service.api.problems import ProblemError
 from service.api.wire import DEFAULT_PAGE, Cursor, Limit, StrictRoute, desk_of, raw, read_cursor, reply, write_cursor
@@ -114,7 +114,7 @@ def index(request: Request, query: Annotated[ScreeningQuery, Query()]) -> Respon
     return raw(b'{"items":[' + b",".join(body for _, body in rows) + b'],"next_cursor":' + last + b"}")
 
 
-@router.post("/{screening_id}/replay", response_model=models.Replay, operation_id="replay")
+@router.post("/{screening_id}/replay", response_model=record_models.Replay, operation_id="replay")
 def ask_again(request: Request, screening_id: ScreeningId, _body: models.NoBody | None = None) -> Response:
     """Answer a recorded screening again from the data that it cites, and say whether the same came out.
 
@@ -141,7 +141,7 @@ def ask_now(
 
 @router.get(
     "/{screening_id}/report",
-    response_model=models.Report,
+    response_model=record_models.Report,
     operation_id="report",
     responses={200: {"content": {"text/csv": {}, "text/html": {}}}},
 )

@@ -4,27 +4,27 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service import reading, selftest
-from service.api import metrics, reads
+from service.api import metrics, status_models
 from service.api.wire import StrictRoute, desk_of, raw, reply
 from service.version import software
 
 router = APIRouter(route_class=StrictRoute, tags=["status"])
 
 
-@router.get("/healthz", response_model=reads.Health, operation_id="healthz")
+@router.get("/healthz", response_model=status_models.Health, operation_id="healthz")
 def healthz() -> Response:
     """Say that the process answers."""
     return reply({"status": "ok"})
 
 
-@router.get("/readyz", response_model=reads.Health, operation_id="readyz")
+@router.get("/readyz", response_model=status_models.Health, operation_id="readyz")
 def readyz(request: Request) -> Response:
     """Say that there is an index to answer from; 503 until then."""
     with desk_of(request).live.ask():
         return reply({"status": "ok"})
 
 
-@router.get("/v1/status", response_model=reads.StatusAnswer, operation_id="status")
+@router.get("/v1/status", response_model=status_models.StatusAnswer, operation_id="status")
 def status(request: Request) -> Response:
     """Return how far each chain is, and with which labels."""
     desk = desk_of(request)
@@ -43,7 +43,7 @@ def status(request: Request) -> Response:
     )
 
 
-@router.get("/v1/selftest", response_model=reads.SelfTest, operation_id="selftest")
+@router.get("/v1/selftest", response_model=status_models.SelfTest, operation_id="selftest")
 def run_selftest(request: Request) -> Response:
     """Run synthetic positive controls through the deciding code."""
     return reply(selftest.run(desk_of(request)))

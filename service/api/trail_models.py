@@ -1,14 +1,11 @@
 """What paths, traces and evidence answer, as declared in OpenAPI."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from service.api.models import Answer, AsOf, Coverage, EntityRef, Hash, Listing, Money, Share, Subject, Time
+from service.api.models import Answer, AsOf, Coverage, EntityRef, Hash, Listing, Money, PathId, Share, Subject, Time
 from service.api.models import Exposure as PlainExposure
 from service.api.reads import ExposureAnswer
 
-PathId = Annotated[str, Field(pattern=r"^pth_[0-9a-f]{32}$")]
 Method = Literal["haircut", "fifo", "poison"]
 
 

@@ -13,8 +13,14 @@ from service.commands.common import chosen
 from service.console import Console
 from service.desk import desk_for_once
 from service.exits import Exit, UsageError
-from service.policy import load
+from service.rulebook import load
 
+SUSPICIONS = {
+    "pass_through": "a front for",
+    "nested_service": "the account of a service at",
+    "miner_account": "the account of a miner at",
+    "miner_cashing_out": "a miner who sells at",
+}
 SCOPES: dict[str, Scope] = {"cluster": "cluster", "address": "address"}
 _MIXTURES = {"sources": "from", "destinations": "to", "see_through": "went in"}
 PATIENCE_MS = 10_000  # somebody who types a command would rather wait than read "indeterminate"
@@ -50,7 +56,9 @@ def describe(told: Json) -> Iterator[str]:
         yield f"  rule {rule['rule_id']} of {rule['policy']}: {rule['reason']}"
         yield f"    {rule['expression']}"
     for one in told["attributions"]:
-        yield from _attribution(one)
+        yield from attribution_lines(one)
+    for one in told["behaviours"]:
+        yield from behaviour_lines(one)
     for one in told["exposures"]:
         if one["kind"] != "ownership":
             yield "  " + exposure_line(one)
@@ -60,20 +68,37 @@ def describe(told: Json) -> Iterator[str]:
     )
 
 
-def _attribution(one: Json) -> Iterator[str]:
+def attribution_lines(one: Json) -> Iterator[str]:
+    """Tell a conclusion: who it is, who says so, and the steps that lead there."""
     who = one["entity"]["name"] if one["entity"] else one["evidence"]["label"] or "unnamed"
-    yield f"  is {who} [{one['category']}], {one['basis']}, confidence {one['confidence']}{_listed(one)}"
+    by = f" by {one['evidence']['rule']}" if one["evidence"]["rule"] else ""
+    yield f"  is {who} [{one['category']}], {one['basis']}{by}, confidence {one['confidence']}{_listed(one)}"
     for source in one["sources"]:
         yield f"    says {source['name']} of {source['published']} (sha256 {source['sha256'][:16]}…)"
     for edge in one["evidence"]["edges"]:
         yield "    " + edge_line(edge)
 
 
+def behaviour_lines(one: Json) -> Iterator[str]:
+    """Tell a suspicion: what the wallet may be, what speaks for it, and what against it."""
+    party = one["fronts_for"] or one["at"]
+    who = party["name"] if party else "a party without a name"
+    yield (
+        f"  may be {SUSPICIONS[one['id']]} {who}{_listed(one)}: {one['tier']} by {one['rule']}, score {one['score']}, "
+        f"{one['value']['value']} BTC in {one['transactions']} tx until {one['last_at'][:10]}"
+    )
+    yield from (f"    for: {said}" for said in one["for"])
+    yield from (f"    against: {said}" for said in one["against"])
+    for lot in one["lots"]:
+        yield f"    {lot['value']['value']} BTC came in {lot['paid_in']} and went on in {lot['paid_out']}"
+
+
 def edge_line(edge: Json) -> str:
     """Tell one step of evidence."""
+    by = f" ({', '.join(edge['families'])})" if edge["families"] else ""
     return (
         f"{edge['from_address'] or '(no address form)'} with {edge['to_address'] or '(no address form)'}: "
-        f"{edge['rule']} in {edge['txid']}, confidence {edge['confidence']}"
+        f"{edge['rule']}{by} in {edge['txid']}, confidence {edge['confidence']}"
     )
 
 
@@ -149,9 +174,9 @@ def exposure(
     Console(as_json=as_json).answer(told, [told["subject"]["canonical"], *(lines or [nothing])])
 
 
-def why(address: str, other: str, data: Path | None, *, as_json: bool) -> Exit:
-    """Show the chain of evidence between two addresses."""
-    with desk_for_once(chosen(data)) as desk, desk.live.ask() as question:
+def why(address: str, other: str, when: tuple[int | None, str | None], data: Path | None, *, as_json: bool) -> Exit:
+    """Show the chain of evidence between two addresses, now or as of a height and labels."""
+    with desk_for_once(chosen(data)) as desk, desk.live.ask(None, AsOf(*when).generation(desk.live)) as question:
         told = reading.why(question, address, other)
     if told["together"]:
         lines = [edge_line(edge) for edge in told["steps"]] or ["these are the same address"]

@@ -127,7 +127,7 @@ def _show(results: Sequence[Result]) -> None:
     caption = (
         "Mean ± standard deviation, with disclosed labels and with perfect ones. * judged with perfect labels, ** with "
         "such as name everybody's wallet too, which then is the figure on the right; the others with disclosed ones. "
-        "each: in every world; no rule yet: the figure is a baseline's."
+        "each: in every world."
     )
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("What")

@@ -1,11 +1,13 @@
 """`tadoru index` and `tadoru verify`: build, prune and check generations."""
 
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
 from heuristics.exposure.vectors import NO_PRICES
 from heuristics.exposure.vectors import Prices as DayPrices
+from heuristics.generation import Choice
 from heuristics.generation import build as build_generation
 from service.commands.common import chosen, lake_of
 from service.console import Console, progress
@@ -22,11 +24,11 @@ from store.prices import Prices
 _EARLIER = "earlier.tmp"
 
 
-def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
-    """Build and publish the next generation."""
+def build(data: Path | None, without: Collection[str] = (), *, prune: bool, as_json: bool) -> None:
+    """Build and publish the next generation, with some rules switched off."""
     settings, console = chosen(data), Console(as_json=as_json)
     before = Index(settings.data).readable()
-    generation = publish(lake_of(settings.data), settings)
+    generation = publish(lake_of(settings.data), settings, without)
     same_base = before is not None and before.files[0] == generation.files[0]
     said = "nothing changed" if before == generation else "labels only" if same_base else "base and labels"
     removed = _pruned(settings.data, settings.keep_generations) if prune else []
@@ -37,6 +39,7 @@ def build(data: Path | None, *, prune: bool, as_json: bool) -> None:
                 f"generation {generation.id} is live: {generation.network} from height {generation.first_height} "
                 f"to {generation.height}, labels {generation.label_version} ({said})"
             ),
+            *([f"switched off until the next index: {', '.join(sorted(without))}"] if without else []),
             *(f"removed generation {one}" for one in removed),
             "next: tadoru screen ADDRESS, or tadoru serve",
         ],
@@ -55,7 +58,7 @@ def build_earlier(data: Path | None, when: tuple[int | None, str | None, str | N
     try:
         source = lake if height is None else earlier(lake, height, scratch)
         with progress("steps") as shown:
-            generation = build_generation(source, claims, index, prices=prices, live=False, report=shown.report)
+            generation = build_generation(source, claims, index, Choice(prices, live=False), shown.report)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     index.keep(generation.id)
@@ -80,11 +83,12 @@ def _pruned(data: Path, keep: int) -> list[str]:
         return []
 
 
-def publish(lake: Lake, settings: Settings) -> Generation:
+def publish(lake: Lake, settings: Settings, without: Collection[str] = ()) -> Generation:
     """Build with progress."""
     data = settings.data
     with progress("steps") as shown:
-        return build_generation(lake, Labels(data), Index(data), prices=prices_of(settings), report=shown.report)
+        choice = Choice(prices_of(settings), without=tuple(without))
+        return build_generation(lake, Labels(data), Index(data), choice, shown.report)
 
 
 def prices_of(settings: Settings, version: str | None = None) -> DayPrices:

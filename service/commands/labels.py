@@ -14,11 +14,13 @@ from store.formats.problems import LabelError
 from store.labels import AddReport, Labels
 from store.records import Records
 
+Said = tuple[str | None, Path | None]  # --dated and --map
 
-def add(files: list[Path], network: str | None, dated: str | None, data: Path | None, *, as_json: bool) -> None:
+
+def add(files: list[Path], network: str | None, said: Said, data: Path | None, *, as_json: bool) -> None:
     """Import lists and put the import on record."""
     settings, console = chosen(data), Console(as_json=as_json)
-    report = import_labels(settings, files, network, dated)
+    report = import_labels(settings, files, network, *said)
     added = [{"id": one.id, "kind": one.kind, "title": one.title, "dated": one.dated} for one in report.added]
     console.answer(
         {
@@ -29,10 +31,12 @@ def add(files: list[Path], network: str | None, dated: str | None, data: Path | 
             "entities": report.entities,
             "notes": list(map(str, report.notes)),
             "skipped": list(map(str, report.skipped)),
+            "counts": list(map(str, report.counts)),
         },
         [
             *(f"note: {one}" for one in report.notes),
             *(f"skipped: {one}" for one in report.skipped),
+            *(f"counted: {one}" for one in report.counts),
             *(f"added {one['kind']} {one['title']} of {one['dated']}" for one in added),
             *(f"already there: {one.title} of {one.dated}" for one in report.already),
             f"label version {report.version}: {report.tags} tags and {report.entities} parties were added",
@@ -41,11 +45,15 @@ def add(files: list[Path], network: str | None, dated: str | None, data: Path | 
     )
 
 
-def import_labels(settings: Settings, files: Sequence[Path], network: str | None, dated: str | None) -> AddReport:
+def import_labels(
+    settings: Settings, files: Sequence[Path], network: str | None, dated: str | None, mapping: Path | None = None
+) -> AddReport:
     """Import lists, and append the import to the audit chain."""
     records = Records(settings.records)  # opened first: an import that can not be put on record must not happen
     try:
-        report = Labels(settings.data).add(files, network=network_of(settings, network), dated=day_of(dated))
+        report = Labels(settings.data).add(
+            files, network=network_of(settings, network), dated=day_of(dated), mapping=mapping
+        )
         if report.added:
             content = {"version": report.version, "imports": [one.id for one in report.added]}
             records.append("cli", "labels.imported", report.version, content)
@@ -54,20 +62,24 @@ def import_labels(settings: Settings, files: Sequence[Path], network: str | None
     return report
 
 
-def check(files: list[Path], network: str | None, dated: str | None, data: Path | None, *, as_json: bool) -> None:
+def check(files: list[Path], network: str | None, said: Said, data: Path | None, *, as_json: bool) -> None:
     """Name every mistake."""
     settings, console = chosen(data), Console(as_json=as_json)
-    report = Labels(settings.data).check(files, network=network_of(settings, network), dated=day_of(dated))
+    dated, mapping = said
+    report = Labels(settings.data).check(
+        files, network=network_of(settings, network), dated=day_of(dated), mapping=mapping
+    )
     console.answer(
         {
             "tags": report.tags,
             "entities": report.entities,
-            **{name: list(map(str, getattr(report, name))) for name in ("problems", "notes", "skipped")},
+            **{name: list(map(str, getattr(report, name))) for name in ("problems", "notes", "skipped", "counts")},
         },
         [
             *(f"mistake: {one}" for one in report.problems),
             *(f"note: {one}" for one in report.notes),
             *(f"skipped: {one}" for one in report.skipped),
+            *(f"counted: {one}" for one in report.counts),
             f"{report.tags} tags and {report.entities} parties can be imported",
         ],
     )

@@ -14,7 +14,7 @@ from service.api.metrics_dir import MULTIPROC
 from service.commands.common import chosen
 from service.console import Console
 from service.live import Live
-from service.policy import load
+from service.rulebook import load
 from service.settings import Settings
 from store.index import Index
 from store.records import Records
