@@ -16,9 +16,11 @@ import numpy as np
 import typer.main
 
 from chains.bitcoin.tables import TABLES, ScriptType, Sighash, WitnessKind
+from heuristics import graph
 from heuristics.accuracy import precision
-from heuristics.exposure import graph, vectors
-from heuristics.rules import RULES, Rule
+from heuristics.exposure import vectors
+from heuristics.rules import RULES
+from heuristics.rules.rule import Rule
 from service.api.app import create_app
 from service.api.guard import OPEN_PATHS, scopes_enough
 from service.cli import app as command_line

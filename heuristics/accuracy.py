@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from heuristics.rules import Rule
+from heuristics.rules.rule import Rule
 
 JUDGED_ON: Final = "held-out"
 """The suite that decides, as no threshold was chosen on it; where it was not run, the first that was."""

@@ -25,6 +25,7 @@ from chains.errors import TadoruError
 from chains.ids import address_id
 from heuristics import lookup
 from heuristics.attribution.conclusions import attributions
+from heuristics.clusters.evidence import wallet_of
 from heuristics.exposure.exposures import of_wallet
 from heuristics.facts import Facts
 from heuristics.generation import build
@@ -185,13 +186,13 @@ def test_findings_do_not_depend_on_the_secret(world: Path, said: Findings, tmp_p
 
 
 def test_findings_are_told_as_the_tables_say(said: Findings, tmp_path: Path) -> None:
-    """Written and read again they are the same; nothing but refusals is empty in the demo; keys are unique."""
+    """Written and read again they are the same; in the demo only refusals and miners are empty; keys are unique."""
     said.write(tmp_path / "findings")
     said.write(tmp_path / "findings")
     assert Findings.read(tmp_path / "findings") == said
     for table in TABLES:
         rows = getattr(said, table.name)
-        assert (rows.num_rows == 0) is (table.name == "refusal"), table.name
+        assert (rows.num_rows == 0) is (table.name in {"refusal", "miner"}), table.name
         assert rows.select(list(table.sorted_by)).group_by(list(table.sorted_by)).aggregate([]).num_rows == len(rows)
 
 
@@ -204,25 +205,24 @@ def test_screened_addresses_of_the_demo(story: DemoStory, said: Findings) -> Non
         assert one.basis is None or row["basis"] == one.basis, one.name
     unseen = script(story, "never seen")
     assert owned[unseen] == {"script": unseen, "listed": False, "basis": ""}
-    assert by_script(said.shell)[unseen]["score"] == 0
+    assert unseen not in by_script(said.shell)
     assert unseen not in by_script(said.exposure)
     assert unseen not in by_script(said.cluster)
 
 
-def test_baseline_of_shells(world: Path, story: DemoStory, said: Findings, tmp_path: Path) -> None:
-    """Who dealt with a listed party and is nobody known ranks by the larger of his two direct shares."""
+def test_fronts_are_those_of_the_index(world: Path, story: DemoStory, said: Findings, tmp_path: Path) -> None:
+    """Every address of a front's wallets has its score and principal; whom a tag claims is no candidate."""
     blind.run(given_of(world, tmp_path))
-    ranked, former = by_script(said.shell), script(story, "former counterparty")
-    shares: dict[str, float] = defaultdict(float)
+    ranked = by_script(said.shell)
     with Index(tmp_path).open() as reader:
-        facts = lookup.address(reader.cursor(), address_id(former, blind.SECRET))
+        facts = lookup.address(reader.cursor(), address_id(script(story, "former counterparty"), blind.SECRET))
         assert facts is not None
-        for e in of_wallet(reader.cursor(), facts.number):
-            if e.kind == "direct" and e.listing:
-                shares[e.direction] += float(e.share)
-    score = pytest.approx(max(shares.values()))
-    assert ranked[former] == {"script": former, "score": score, "principal": "ofac_sdn-90001"}
-    assert script(story, "shell") not in ranked  # a tag claims it, so it is no candidate
+        asked = "SELECT score, principal_id FROM shell JOIN shell_wallet USING (shell) WHERE wallet = ?"
+        score, principal = reader.cursor().row(asked, [wallet_of(reader.cursor(), facts.cluster_id)])
+    told = ranked[script(story, "former counterparty")]
+    assert (told["score"], told["principal"]) == (score / 1000, principal)
+    assert principal == "ofac_sdn-90001"
+    assert script(story, "shell") not in ranked
 
 
 def test_exposure_is_what_the_service_says(world: Path, said: Findings, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_exposure_is_what_the_service_says(world: Path, said: Findings, tmp_path
 
 
 def test_a_removed_listing_counts_no_more() -> None:
-    """A party that was taken off the list is what its tag says, and its dealings make nobody a shell's candidate."""
+    """A party that was taken off the list is what its tag says."""
     chain = World()
     chain.spend([chain.mint(pay("a", 10))], pay("b", 10))
     wallets = named("a").script, named("b").script
@@ -262,7 +262,6 @@ def test_a_removed_listing_counts_no_more() -> None:
         assert by_script(found.ownership)[wallets[0]]["listed"] is listed
         received = next(row for row in found.exposure.to_pylist() if row["entity"] == "x")
         assert received["category"] == ("sanctioned_entity" if listed else "mixer")
-        assert by_script(found.shell)[wallets[1]]["principal"] == ("x" if listed else "")
 
 
 def test_clusters_go_by_their_smallest_script(said: Findings) -> None:
@@ -306,20 +305,34 @@ def test_attributions_are_the_services_own(chain: World, claims: Claims) -> None
 
 @settings(max_examples=12)
 @given(chain=chains())
-def test_change_is_the_only_output_of_the_payers_cluster(chain: World) -> None:
-    """Among two outputs or more, of a transaction of one party; surer where its address pays too."""
+def test_change_is_what_the_index_says(chain: World) -> None:
+    """What goes back to the payer is certain, the only output to its cluster as sure as T0; both are T0's evidence."""
     with ground_of(chain, Claims()) as ground:
         found = statements.findings(ground)
         cluster = {row["script"]: row["cluster"] for row in found.cluster.to_pylist()}
     shared = set(found.coinjoin["txid"].to_pylist())
-    expected = {}
+    expected: dict[tuple[bytes, int], int] = {}
     for tx in (tx for block in chain.blocks for tx in block if tx.ins and tx.txid not in shared):
         payers = [spent_script(i.tx, i.vout) for i in tx.ins]
-        paid = [out.to.script for out in tx.outs if out.to is not None]
-        own = [vout for vout, one in enumerate(paid) if cluster[one] == cluster[payers[0]]]
-        if len(paid) > 1 and len(own) == 1:
-            expected[tx.txid, own[0]] = 99 if paid[own[0]] in payers else 50
-    assert {(row["txid"], row["vout"]): row["confidence"] for row in found.change.to_pylist()} == expected
+        paid = {vout: out.to.script for vout, out in enumerate(tx.outs) if out.to is not None}
+        back = [vout for vout, one in paid.items() if one in payers]
+        own = [vout for vout, one in paid.items() if cluster[one] == cluster[payers[0]]]
+        if len(paid) > 1 and (back or len(own) == 1):
+            expected |= {(tx.txid, vout): 100 if back else 99 for vout in back or own}
+    said = {(row["txid"], row["vout"]): row["confidence"] for row in found.change.to_pylist()
+            if row["basis"] == statements.CHANGE_BASIS}  # fmt: skip
+    assert said == expected
+
+
+@settings(max_examples=12)
+@given(chain=chains())
+def test_wallets_are_of_whole_clusters(chain: World) -> None:
+    """Every address is in a wallet, and no cluster is in two."""
+    with ground_of(chain, Claims()) as ground:
+        found = statements.findings(ground)
+    wallet = {row["script"]: row["wallet"] for row in found.wallet.to_pylist()}
+    together = {(row["cluster"], wallet[row["script"]]) for row in found.cluster.to_pylist()}
+    assert len(together) == len({cluster for cluster, _ in together})
 
 
 def spent_script(tx: Tx, vout: int) -> bytes:
@@ -351,14 +364,15 @@ def test_other_labels_only_relabel(world: Path, story: DemoStory, tmp_path: Path
     plain = by_script(blind.run(given_of(world, tmp_path)).attribution)
     again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "index" / "bitcoin").glob("*.duckdb")}
     assert base.items() <= again.items()
-    assert len(again) == len(base) + 1
+    assert len(again) == len(base) + 2  # the new labels, before their rules and with them
     bystander = script(story, "bystander")
     assert told[bystander]["entity"] == "bystander"
     assert bystander not in plain
     empty = tmp_path / "nothing"
     empty.mkdir()
     bare = Given(world / "node", empty, world / "disclosed" / "wallets.csv", tmp_path)
-    assert blind.run(bare).attribution.num_rows == 0
+    nameless = blind.run(bare).attribution
+    assert set(nameless["entity"].to_pylist()) == {""}  # what rules conclude names nobody
 
 
 def test_until_a_height_is_the_chain_as_it_was(world: Path, said: Findings, tmp_path: Path) -> None:

@@ -132,15 +132,13 @@ def test_what_is_published_of_neither_or_one() -> None:
     )
 
 
-def test_a_bar_is_met_not_yet_or_has_no_rule() -> None:
-    """The mean decides, or the worst world where every world has to; a baseline is no rule, and no case is none."""
+def test_a_bar_is_met_or_not_yet() -> None:
+    """The mean decides, or the worst world where every world has to; no case is none."""
     spread = Summary(2, 0.5, 0.1, 0.4, 0.6)
     assert Bar("", "x", at_least=0.5).verdict(spread) == bars.MET
     assert Bar("", "x", at_least=0.51).verdict(spread) == bars.NOT_YET
     assert Bar("", "x", at_least=0.5, in_every_world=True).verdict(spread) == bars.NOT_YET
     assert Bar("", "x", at_most=0.6, in_every_world=True).verdict(spread) == bars.MET
-    assert Bar("", "x", at_most=0.6, baseline="guesses").verdict(spread) == bars.NO_RULE
-    assert Bar("", "x", at_most=0.6, baseline="guesses").verdict(None) == bars.NO_RULE
     assert Bar("", "x", at_most=0.6).verdict(None) == bars.NOTHING_THERE
 
 

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, rates, shells
+from worlds.score import attribution, change, clusters, coinjoin, deposits, exposure, mining, rates, shells, wallets
 
-FAMILIES: Final = (clusters, coinjoin, change, deposits, exposure, shells, attribution, rates)
+FAMILIES: Final = (clusters, wallets, coinjoin, change, deposits, exposure, shells, mining, attribution, rates)

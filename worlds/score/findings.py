@@ -2,7 +2,7 @@
 
 Scripts are canonical as `chains.ids.canonical_script` has them (P2PK by its compressed key), hashes in internal
 byte order. Rows are sorted and numbers are canonical, so that the same findings are the same bytes. A table
-whose rule does not exist yet is empty, or holds the baseline that its meaning states.
+of a rule that found nothing is empty.
 """
 
 import shutil
@@ -34,6 +34,15 @@ TABLES: Final = (
         ("script",),
     ),
     Table(
+        "wallet",
+        "every address on chain and the wallet it is in: clusters that T1 links join",
+        (
+            SCRIPT,
+            Column("wallet", pa.int64(), "", "rank of the wallet's smallest script among all scripts of the table"),
+        ),
+        ("script",),
+    ),
+    Table(
         "coinjoin",
         "transactions said to be of several parties: CoinJoins by kind, and PSBT swaps",
         (TXID, Column("rule", pa.string(), "name@version", "the rule that fired (heuristics.rules)"), CONFIDENCE),
@@ -53,8 +62,7 @@ TABLES: Final = (
     ),
     Table(
         "deposit",
-        "addresses said to be an exchange's deposit addresses; baseline: all that are attributed to an exchange, "
-        "a listed one left out",
+        "addresses said by a rule to be an exchange's deposit addresses, those of a listed one too",
         (SCRIPT, ENTITY, CONFIDENCE),
         ("script",),
     ),
@@ -79,8 +87,7 @@ TABLES: Final = (
     ),
     Table(
         "shell",
-        "how likely each address to screen that nobody claims is a front; baseline: its larger direct share with a "
-        "listed party",
+        "how likely every address of a wallet that nobody claims is a front's",
         (
             SCRIPT,
             Column("score", pa.float64(), "0 to 1", "larger is likelier; only the order counts"),
@@ -89,8 +96,20 @@ TABLES: Final = (
         ("script",),
     ),
     Table(
+        "pool_block",
+        "blocks of which the pool is named; the transaction is the coinbase",
+        (TXID, ENTITY, CONFIDENCE, BASIS),
+        ("txid",),
+    ),
+    Table(
+        "miner",
+        "addresses said to be of somebody who mines, whoever it is",
+        (SCRIPT, CONFIDENCE, BASIS),
+        ("script",),
+    ),
+    Table(
         "refusal",
-        "merges of clusters that a rule asked for and that were refused; no rule refuses yet",
+        "merges of clusters that a rule asked for and that were refused",
         (
             SCRIPT,
             Column("other", pa.binary(), "bytes", "the address that it was not united with"),
@@ -121,6 +140,7 @@ class Findings:
     """One table each, as TABLES describes them."""
 
     cluster: pa.Table
+    wallet: pa.Table
     coinjoin: pa.Table
     change: pa.Table
     attribution: pa.Table
@@ -128,6 +148,8 @@ class Findings:
     exposure: pa.Table
     ownership: pa.Table
     shell: pa.Table
+    pool_block: pa.Table
+    miner: pa.Table
     refusal: pa.Table
     rates: pa.Table
 

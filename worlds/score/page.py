@@ -74,9 +74,6 @@ def _bars(results: Sequence[Result]) -> list[str]:
     rows = headline(results)
     heads = ["What", "Bar", *(LABELS_SHOWN[labels].capitalize() for labels in LABELS), "Verdict"]
     text = [f"## Bars, on the suite `{suite.suite}`", markdown_table(heads, rows)]
-    missing = {bar.baseline: None for bar in BARS if bar.baseline}
-    if missing:
-        text.append(f"Where there is no rule yet the figure is a baseline's: {'; '.join(missing)}.")
     rates = [_pooled(suite, bar.what, bar.labels, bar.score) for bar in BARS]
     if any(rates):
         text.append(

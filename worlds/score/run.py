@@ -15,6 +15,7 @@ from worlds.score.known import labels_known_by
 MODULE: Final = "worlds.score.blind"
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _TAIL: Final = 20  # lines of what a process that failed said last
+_NOISE: Final = ("nanobind:", " - leaked ", " - ... skipped ", "See https://nanobind.")  # of a library that is let go
 _TIME_LIMIT_S: Final = 3600.0
 
 
@@ -119,5 +120,6 @@ def _start(command: Sequence[str], job: Job, limits: Limits) -> None:
     except subprocess.TimeoutExpired:
         raise BlindRunError(f"{job.world}: the pipeline took longer than {limits.seconds:g} s") from None
     if done.returncode:
-        tail = "\n".join(done.stderr.strip().splitlines()[-_TAIL:])
+        said = [line for line in done.stderr.strip().splitlines() if not line.startswith(_NOISE)]
+        tail = "\n".join(said[-_TAIL:])
         raise BlindRunError(f"{job.world}: the pipeline failed with exit code {done.returncode}:\n{tail}")

@@ -64,17 +64,28 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
             "clusters.joined_clusters[holder]",
             "clusters.joined_clusters[entity]",
             "clusters.unexplained_clusters[holder]",
-            "clusters.refused_merges",
         ),
         "`holder`: who has the keys; `entity`: whose business an address serves, so that a custodian's clients are "
         "several parties with one holder.",
+    ),
+    Section(
+        "Wallets: clusters and change",
+        (
+            *(f"wallets.{name}[holder]" for name in _AGREEMENT),
+            *(f"wallets.{name}_by_value[holder]" for name in _AGREEMENT),
+            "wallets.service_coverage",
+            "wallets.largest_without_service*",
+            "wallets.joined_wallets[holder]",
+            "wallets.refused[*]",
+        ),
+        "The same figures once change links have joined clusters (T0 and T1).",
     ),
     Breakdown(
         "What joined two parties",
         {
             "clusters.two_holder_transactions[*]": "with inputs of two holders",
             "clusters.two_holder_joins[*]": "of these, joined two holders",
-            "clusters.two_holder_change_joins[*]": "joined another holder's output",
+            "wallets.two_holder_change_joins[*]": "joined another holder's output",
         },
         "Transactions per world, by kind.",
         silent=True,
@@ -132,8 +143,8 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
     Section(
         "Change",
         tuple(f"change.{name}[{label},50]" for label in change.LABELS for name in _CHANGE),
-        "`intent`: what the payer did; `cospend`: the label that studies of the real chain have to use. The baseline "
-        "of today is T0 clusters, the same evidence as that label: that alone is why it does so well by `cospend`.",
+        "`intent`: what the payer did; `cospend`: the label that studies of the real chain have to use. What T0 "
+        "clusters show counts as called: it is the same evidence as that label, so `cospend` flatters it.",
     ),
     Breakdown(
         "Change by wallet program",
@@ -198,6 +209,17 @@ SECTIONS: Final[tuple[Section | Breakdown, ...]] = (
         "Who is taken for a shell",
         {"shells.false_leads[*]": "wallets per world", "shells.false_lead_rate[*]": "share of their kind"},
         "By the party's category and the roles of the wallet's addresses; kinds that never are are left out.",
+        silent=True,
+    ),
+    Section("Mining", ("mining.blocks", "mining.coverage", "mining.paid", "mining.miner_recall")),
+    Breakdown(
+        "Mining by rule",
+        {
+            "mining.named[*]": "blocks with a pool named",
+            "mining.precision[*]": "the right one",
+            "mining.called[*]": "addresses called a miner's",
+            "mining.miner_precision[*]": "a miner's",
+        },
         silent=True,
     ),
     Section(

@@ -4,7 +4,6 @@ Everything comes from the published index and the lake under it, by the question
 that is built later changes the function of its table and nothing else.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chains.blocks import POSITION_BITS
 from chains.ids import address_id
 from heuristics import lookup
 from heuristics.attribution.conclusions import Attribution, attributions
@@ -24,33 +24,41 @@ from heuristics.exposure.coins import coins_of
 from heuristics.exposure.exposures import Exposure, of_wallet
 from heuristics.facts import Facts
 from heuristics.rules import BY_ID
+from heuristics.rules.change import CHANGE, CHANGE_COSPENT, CHANGE_SELF
+from heuristics.rules.services import DEPOSIT_ONCE, DEPOSIT_SWEEPS
 from store.reader import Cursor, Listing
 from worlds.score.attributed import first_conclusions
 from worlds.score.findings import TABLES, Findings
 from worlds.score.looks import looks
 from worlds.score.scripts import scripts_of
 
-CHANGE_BASIS: Final = "t0_same_cluster"
-_CHANGE_CONFIDENCE: Final = (50, 99)  # whether the output pays an address that the transaction spends from
-_NO_ORIGIN: Final = ("unresolved",)  # a category of the flows that says that nothing is known
-_CHANGE: Final = """
-WITH owner AS (
-    SELECT address_id, coalesce(cluster, number) AS cluster FROM address
-), payer AS (
-    SELECT tx_id, min(cluster) AS cluster
-    FROM {spend} LEFT JOIN owner USING (address_id) ANTI JOIN coinjoin USING (tx_id)
-    GROUP BY tx_id HAVING min(cluster) = max(cluster) AND count(cluster) = count(*)
-), paid AS (
-    SELECT tx_id, vout, address_id, o.cluster, p.cluster AS payer, count(*) OVER (PARTITION BY tx_id) AS n_spendable
-    FROM {output} JOIN owner o USING (address_id) JOIN payer p USING (tx_id)
-), back AS (
-    FROM paid WHERE cluster = payer AND n_spendable > 1 QUALIFY count(*) OVER (PARTITION BY tx_id) = 1
-), reused AS (
-    SELECT DISTINCT tx_id, address_id FROM {spend}
-)
-SELECT txid, vout, reused.tx_id IS NOT NULL AS reused
-FROM back JOIN tx USING (tx_id) LEFT JOIN reused USING (tx_id, address_id)
+_SHELLS: Final = """
+SELECT a.number, s.score / 1000 AS score, s.principal_id AS principal
+FROM address a LEFT JOIN wallet j ON j.cluster = coalesce(a.cluster, a.number)
+JOIN shell_wallet w ON w.wallet = coalesce(j.wallet, a.cluster, a.number) JOIN shell s USING (shell)
+ORDER BY a.number
 """
+CHANGE_BASIS: Final = "t0_same_cluster"
+_NO_ORIGIN: Final = ("unresolved",)  # a category of the flows that says that nothing is known
+_CHANGE: Final = "SELECT txid, vout, rule, probability // 10 AS confidence FROM change JOIN tx USING (tx_id)"
+_OWN: Final = """
+SELECT coalesce(a.cluster, a.number) AS cluster, coalesce(w.wallet, a.cluster, a.number) AS wallet
+FROM address a LEFT JOIN wallet w ON w.cluster = coalesce(a.cluster, a.number) ORDER BY a.number
+"""
+_REFUSED: Final = """
+SELECT number, other, rule, min(reason) AS reason FROM refusal GROUP BY ALL ORDER BY number, other, rule
+"""
+
+_POOL_BLOCKS: Final = f"""
+SELECT txid, entity_id AS entity, confidence, rule FROM pool_block JOIN tx ON tx_id = height::BIGINT << {POSITION_BITS}
+WHERE entity_id IS NOT NULL
+"""  # noqa: S608
+_DEPOSITS: Final = f"""
+WITH member AS ({_OWN.replace("SELECT ", "SELECT a.number, ")})
+SELECT number, entity_id AS entity, confidence FROM claim JOIN member USING (wallet)
+WHERE rule IN ({DEPOSIT_SWEEPS.id}, {DEPOSIT_ONCE.id})
+UNION ALL SELECT number, entity_id, confidence FROM custody
+"""  # noqa: S608
 
 
 class Asked(NamedTuple):
@@ -124,26 +132,34 @@ class Ground:
 
 def cluster(ground: Ground) -> pa.Table:
     """Every address and its cluster, which goes by the rank of its smallest script."""
-    own = np.asarray(ground.ask("SELECT coalesce(cluster, number) AS own FROM address ORDER BY number")["own"])
+    return _partition(ground, "cluster")
+
+
+def wallet(ground: Ground) -> pa.Table:
+    """Every address and its wallet, which goes by the rank of its smallest script."""
+    return _partition(ground, "wallet")
+
+
+def _partition(ground: Ground, name: str) -> pa.Table:
+    own = np.asarray(ground.ask(_OWN)[name])
     order: Any = pc.sort_indices(ground.scripts)
     _, first, which = np.unique(own[np.asarray(order)], return_index=True, return_inverse=True)
-    return pa.table({"script": ground.scripts.take(order), "cluster": first[which]})
+    return pa.table({"script": ground.scripts.take(order), name: first[which]})
 
 
 def coinjoin(ground: Ground) -> pa.Table:
     """Every verdict that a transaction is of several parties."""
     found = ground.ask("SELECT txid, rule, confidence FROM coinjoin JOIN tx USING (tx_id)")
-    labels = pa.array([BY_ID[rule].label for rule in found["rule"].to_pylist()], pa.string())
-    return found.set_column(1, "rule", labels)
+    return found.set_column(1, "rule", _labels(found["rule"]))
 
 
 def change(ground: Ground) -> pa.Table:
-    """Outputs that co-spending (T0) shows to be the payer's own: the only one of its cluster, among two or more."""
-    facts = ground.facts
-    found = ground.ask(_CHANGE.format(spend=facts.sql("spend"), output=facts.sql("output")))
-    confidence = np.array(_CHANGE_CONFIDENCE)[np.asarray(found["reused"]).astype(np.int64)]
-    basis = pa.repeat(CHANGE_BASIS, len(found))
-    return pa.table({"txid": found["txid"], "vout": found["vout"], "confidence": confidence, "basis": basis})
+    """Outputs that are the payer's own, by T0's evidence or by votes (T1)."""
+    found = ground.ask(_CHANGE)
+    labels = {rule: BY_ID[rule].label for rule in (CHANGE_SELF.id, CHANGE_COSPENT.id, CHANGE.id)}
+    labels |= dict.fromkeys((CHANGE_SELF.id, CHANGE_COSPENT.id), CHANGE_BASIS)
+    basis = pa.array([labels[rule] for rule in found["rule"].to_pylist()], pa.string())
+    return found.drop_columns(["rule"]).append_column("basis", basis)
 
 
 def attribution(ground: Ground) -> pa.Table:
@@ -153,13 +169,12 @@ def attribution(ground: Ground) -> pa.Table:
 
 
 def deposit(ground: Ground) -> pa.Table:
-    """Take every address that is attributed to an exchange: no rule tells deposit addresses yet.
+    """Every address that a service rule says is a deposit address, of a listed party too.
 
-    What is attributed to a listed party has that party's category, so a listed exchange's addresses are not among
-    them: they count as nobody's.
+    An address that is an exchange's by its tags alone is none: tags do not say what it is there for.
     """
-    found = attribution(ground)
-    return found.filter(pc.equal(found["category"], "exchange"))
+    found = ground.ask(_DEPOSITS)
+    return found.append_column("script", ground.scripts.take(found["number"].combine_chunks()))
 
 
 def exposure(ground: Ground) -> pa.Table:
@@ -181,23 +196,33 @@ def ownership(ground: Ground) -> pa.Table:
 
 
 def shell(ground: Ground) -> pa.Table:
-    """Rank who is not attributed by the larger direct share with one listed party: no rule tells shells yet."""
-
-    def row(one: Asked) -> dict[str, Any]:
-        # What was before the designation and what was after it, or unsolicited, are rows of their own.
-        direct: defaultdict[tuple[str, str], float] = defaultdict(float)
-        for e in one.dealings:
-            if e.kind == "direct" and _stands(e.listing) and e.entity_id:
-                direct[e.direction, e.entity_id] += float(e.share)
-        score, principal = max(((share, who) for (_, who), share in direct.items()), default=(0.0, ""))
-        return {"script": one.script, "score": score, "principal": principal if score else ""}
-
-    return _table("shell", (row(one) for one in ground.asked if not one.basis))
+    """Every address of the wallets that may be a front's, with the score and for whom."""
+    found = ground.ask(_SHELLS)
+    return found.append_column("script", ground.scripts.take(found["number"].combine_chunks()))
 
 
-def refusal(_: Ground) -> pa.Table:
-    """Give none: no rule refuses a merge yet."""
-    return _table("refusal", ())
+def pool_block(ground: Ground) -> pa.Table:
+    """Every block whose pool is named, by its coinbase."""
+    found = ground.ask(_POOL_BLOCKS)
+    return found.append_column("basis", _names(found["rule"]))
+
+
+def miner(ground: Ground) -> pa.Table:
+    """Every address of the wallets that are claimed to be miners'."""
+    found = ground.ask(
+        "SELECT number, confidence, rule FROM address a LEFT JOIN wallet w ON w.cluster = coalesce(a.cluster, number) "
+        "JOIN claim c ON c.wallet = coalesce(w.wallet, a.cluster, number) WHERE category = 'miner'"
+    )
+    scripts = ground.scripts.take(found["number"].combine_chunks())
+    return found.append_column("script", scripts).append_column("basis", _names(found["rule"]))
+
+
+def refusal(ground: Ground) -> pa.Table:
+    """Links of clusters that were refused; of several between the same two addresses, one."""
+    found = ground.ask(_REFUSED)
+    script, other = (ground.scripts.take(found[name].combine_chunks()) for name in ("number", "other"))
+    rule = _names(found["rule"])
+    return pa.table({"script": script, "other": other, "rule": rule, "reason": found["reason"]})
 
 
 def rates(ground: Ground) -> pa.Table:
@@ -207,6 +232,7 @@ def rates(ground: Ground) -> pa.Table:
 
 STATEMENTS: Final[dict[str, Callable[[Ground], pa.Table]]] = {
     "cluster": cluster,
+    "wallet": wallet,
     "coinjoin": coinjoin,
     "change": change,
     "attribution": attribution,
@@ -214,6 +240,8 @@ STATEMENTS: Final[dict[str, Callable[[Ground], pa.Table]]] = {
     "exposure": exposure,
     "ownership": ownership,
     "shell": shell,
+    "pool_block": pool_block,
+    "miner": miner,
     "refusal": refusal,
     "rates": rates,
 }
@@ -223,6 +251,16 @@ _SCHEMAS: Final = {table.name: table.schema for table in TABLES}
 def findings(ground: Ground) -> Findings:
     """Make every statement."""
     return Findings.of(**{name: say(ground) for name, say in STATEMENTS.items()})
+
+
+def _names(rule: pa.ChunkedArray) -> pa.Array:
+    """Names of rules by their ids."""
+    return pa.array([BY_ID[one].name for one in rule.to_pylist()], pa.string())
+
+
+def _labels(rule: pa.ChunkedArray) -> pa.Array:
+    """Names and versions of rules by their ids."""
+    return pa.array([BY_ID[one].label for one in rule.to_pylist()], pa.string())
 
 
 def _category(dealt: Exposure) -> str:
