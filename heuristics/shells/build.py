@@ -28,6 +28,8 @@ _FEW: Final = 3
 _ALL_OF_IT: Final = 0.95
 _MANY: Final = 7  # payments in and out
 _ROUNDS: Final = 2  # along a chain of companies
+PARTIES: Final = 3
+"""A front, whom it fronts for, and who is not to see that."""
 _LOTS: Final = 5
 """Lots shown of each, the largest."""
 
@@ -78,6 +80,8 @@ class _Found(NamedTuple):
 
 def shells(ground: Ground) -> Fronts:
     """Score every wallet that nobody is known to hold as a front for each listed party."""
+    if len(ground.wallet) < PARTIES:
+        return Fronts(SHELL.empty_table(), SHELL_WALLET.empty_table(), LOT.empty_table())
     whose = known(ground)
     world = _world(ground, whose)
     found = [_fronts(ground, world, principal) for principal in whose.principals]
@@ -187,7 +191,7 @@ def _tables(ground: Ground, world: _World, kept: list[tuple[_Found, Longs]]) -> 
     numbers = np.asarray(shell["shell"], np.int32)
     wallets = np.unique(ground.wallet)
     members = wallets[flags(numbers, len(world.trail))[world.trail[wallets]]]
-    of = pa.table({"wallet": pa.array(members, pa.int32()), "shell": pa.array(world.trail[members], pa.int32())})
+    of = pa.table({"wallet": members, "shell": world.trail[members]}, SHELL_WALLET)
     evidence = [
         one.evidence.filter(pc.is_in(one.evidence["shell"], pa.array(one.signs.wallet[rows]))) for one, rows in kept
     ]
@@ -213,6 +217,7 @@ SHELL: Final = pa.schema(
         ("against", pa.list_(pa.string())),
     ]
 )
+SHELL_WALLET: Final = pa.schema([("wallet", pa.int32()), ("shell", pa.int32())])
 LOT: Final = pa.schema(
     [
         ("shell", pa.int32()),
